@@ -1,0 +1,36 @@
+# The commands people use. `make demo` runs the main job, `make test` the tests; both install what they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+# the official Berlin files: a folder beside the checkout, or wherever BERLIN says
+BERLIN ?= $(wildcard ../shared/data/berlin)
+
+.PHONY: demo test dev bench check clean
+
+demo: $(INSTALLED)
+	$(BIN)/sozialraum demo $(if $(BERLIN),--inbox $(BERLIN))
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest
+
+dev: $(INSTALLED)
+	$(BIN)/sozialraum dev $(if $(BERLIN),--inbox $(BERLIN))
+
+bench: $(INSTALLED)
+	$(BIN)/python tests/bench/bench.py $(BERLIN)
+
+check: $(INSTALLED)
+	$(BIN)/sozialraum check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(INSTALLED): constraints.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+clean:
+	rm -rf $(VENV) data dbt/models/staging

@@ -1,0 +1,132 @@
+"""The catalogue: declarations as tables, so that SQL can join them.
+
+Reads  loaded declarations.
+Writes catalogue/{region,source,indicator,index_composition,index_class,index_exclusion}.parquet.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from dagster_project.declarations import Declarations, Indicator, Years
+from dagster_project.tables import write_frame
+
+FIRST_YEAR, LAST_YEAR = 1, 9999
+
+# columns of each table and their SQL types: an empty table must have them too
+TABLES: dict[str, dict[str, str]] = {
+    "region": {
+        "region": "varchar", "name": "varchar", "crs": "varchar", "geography": "varchar",
+        "reporting_edition": "varchar", "finest_level": "varchar", "population": "varchar", "licence_note": "varchar",
+    },
+    "source": {
+        "source": "varchar", "title": "varchar", "owner": "varchar", "description": "varchar", "licence": "varchar",
+        "origin": "varchar", "legal_basis": "varchar", "purpose": "varchar", "cadence": "varchar",
+        "geography": "varchar", "publication": "varchar",
+    },
+    "indicator": {
+        "indicator": "varchar", "name": "varchar", "short_name": "varchar", "kind": "varchar", "theme": "varchar",
+        "theme_name": "varchar", "unit": "varchar", "unit_label": "varchar", "decimals": "integer", "direction": "varchar",
+        "sort_order": "integer", "definition": "varchar", "formula": "varchar", "limits": "varchar",
+        "source_note": "varchar", "responsible": "varchar", "year_from": "integer", "year_to": "integer",
+        "numerator": "varchar", "denominator": "varchar", "factor": "double", "reported_measure": "varchar",
+        "reported_decimals": "integer", "change_indicator": "varchar", "change_years": "integer",
+        "change_relative": "boolean", "minimum_population_measure": "varchar", "minimum_population": "double",
+    },
+    "index_composition": {
+        "indicator": "varchar", "year_from": "integer", "year_to": "integer", "from_counts": "boolean",
+        "component": "varchar", "weight": "double",
+    },
+    "index_class": {
+        "indicator": "varchar", "class_rank": "integer", "class": "varchar", "upper_bound": "double",
+        "includes_bound": "boolean",
+    },
+    "index_exclusion": {
+        "indicator": "varchar", "area": "varchar", "year_from": "integer", "year_to": "integer", "reason": "varchar",
+    },
+}  # fmt: skip
+
+
+def build(declared: Declarations, output: Path) -> dict[str, int]:
+    """Write every table of the catalogue; returns the number of rows of each."""
+    indexes = [indicator for indicator in declared.indicators.values() if indicator.index]
+    rows: dict[str, list[dict[str, Any]]] = {
+        "region": [_region(declared)],
+        "source": [
+            {"source": contract.id, **contract.model_dump(include=set(TABLES["source"]))}
+            for contract in declared.contracts.values()
+        ],
+        "indicator": [_indicator(indicator) for indicator in declared.indicators.values()],
+        "index_composition": [row for indicator in indexes for row in _compositions(indicator)],
+        "index_class": [row for indicator in indexes for row in _classes(indicator)],
+        "index_exclusion": [row for indicator in indexes for row in _exclusions(indicator)],
+    }
+    for table, types in TABLES.items():
+        write_frame(pd.DataFrame(rows[table], columns=list(types)), output / f"{table}.parquet", types)
+    return {table: len(found) for table, found in rows.items()}
+
+
+def _region(declared: Declarations) -> dict[str, Any]:
+    region = declared.region
+    finest = declared.geography.levels[0].id
+    return {"region": region.id, "finest_level": finest, **region.model_dump(include=set(TABLES["region"]) - {"region"})}
+
+
+def _indicator(indicator: Indicator) -> dict[str, Any]:
+    minimum = indicator.index.minimum_population if indicator.index else None
+    return {
+        "indicator": indicator.id,
+        **indicator.model_dump(include=set(TABLES["indicator"]) - {"indicator"}),
+        **_years(indicator.periods),
+        "reported_measure": indicator.reported.measure if indicator.reported else None,
+        "reported_decimals": indicator.reported.decimals if indicator.reported else None,
+        "change_indicator": indicator.change.indicator if indicator.change else None,
+        "change_years": indicator.change.years if indicator.change else None,
+        "change_relative": indicator.change.relative if indicator.change else None,
+        "minimum_population_measure": minimum.measure if minimum else None,
+        "minimum_population": minimum.value if minimum else None,
+    }
+
+
+def _compositions(indicator: Indicator) -> list[dict[str, Any]]:
+    assert indicator.index is not None
+    return [
+        {
+            "indicator": indicator.id,
+            **_years(composition.periods),
+            "from_counts": composition.precision == "counts",
+            "component": component.indicator,
+            "weight": component.weight,
+        }
+        for composition in indicator.index.compositions
+        for component in composition.components
+    ]
+
+
+def _classes(indicator: Indicator) -> list[dict[str, Any]]:
+    assert indicator.index is not None
+    return [
+        {
+            "indicator": indicator.id,
+            "class_rank": rank,
+            "class": item.name,
+            "upper_bound": item.below if item.below is not None else item.up_to,
+            "includes_bound": item.up_to is not None,
+        }
+        for rank, item in enumerate(indicator.index.classes, start=1)
+    ]
+
+
+def _exclusions(indicator: Indicator) -> list[dict[str, Any]]:
+    assert indicator.index is not None
+    return [
+        {"indicator": indicator.id, "area": item.area, **_years(item.periods), "reason": item.reason}
+        for item in indicator.index.excluded_areas
+    ]
+
+
+def _years(years: Years) -> dict[str, int]:
+    return {"year_from": years.from_year or FIRST_YEAR, "year_to": years.to_year or LAST_YEAR}

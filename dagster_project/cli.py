@@ -1,0 +1,309 @@
+"""The `sozialraum` command.
+
+Exit codes: 0 done; 1 a gate closed, the old release stays; 2 wrong declaration, input or usage; 3 our own error.
+Heavy libraries are imported inside the commands that need them, so that `check` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from dagster_project import declarations
+from dagster_project.declarations import DeclarationError, Declarations
+from dagster_project.settings import RegionData, dagster_home, project, region_data
+
+DONE, GATE_CLOSED, WRONG_INPUT, OUR_ERROR = 0, 1, 2, 3
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}  # our own log speaks to the screen
+INPUT_ERRORS = ("GeographyError", "DeclarationError", "NotProtectable")
+
+log = logging.getLogger("sozialraum")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    log.setLevel(logging.INFO)
+    try:
+        code: int = options.command(options)
+        return code
+    except DeclarationError as error:
+        for mistake in error.mistakes:
+            print(mistake, file=sys.stderr)
+        return WRONG_INPUT
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="sozialraum", description="Small-area social monitoring for municipalities.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, function: Any, text: str, region: str = "REGION", reads: bool = True) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(command=function)
+        if region:
+            command.add_argument("region", nargs="?" if region.startswith("[") else None, metavar=region.strip("[]"))
+        if reads:
+            command.add_argument("--json", action="store_true", help="print JSON")
+        return command
+
+    add("check", _check, "Validate every declaration and all cross-references, without data.", "[REGION]")
+    for name, text in (("run", "Run the whole job of a region."), ("demo", "Run the demo region.")):
+        command = add(name, _run, text, "REGION" if name == "run" else "", reads=False)
+        command.add_argument("--inbox", type=Path, help="folder with the deliveries, instead of the region's own inbox")
+    add("status", _status, "Deliveries, findings and the release in force.")
+    add("releases", _releases, "All releases of a region.")
+    add("restore", _restore, "Put an earlier release in force again.", reads=False).add_argument("release", metavar="ID")
+    add("diff", _diff, "What changed between two releases.").add_argument("release", nargs=2, metavar="ID")
+    add("reports", _reports, "Render the pages of the release in force into a folder.", reads=False).add_argument(
+        "output", type=Path
+    )
+    add("doctor", _doctor, "Versions, folders and files this installation uses.", "")
+    return parser
+
+
+# ---------------------------------------------------------------- check
+
+
+def _check(options: argparse.Namespace) -> int:
+    started = time.perf_counter()
+    root = project()
+    checked = [options.region] if options.region else declarations.regions(root)
+    mistakes: list[declarations.Mistake] = []
+    counts: dict[str, dict[str, int]] = {}
+    for region in checked:
+        try:
+            declared = declarations.load(root, region)
+            counts[region] = {
+                "contracts": len(declared.contracts),
+                "geographies": len(declared.geographies),
+                "indicators": len(declared.indicators),
+                "suites": len(declared.suites),
+            }
+        except DeclarationError as error:
+            mistakes += [mistake for mistake in error.mistakes if mistake not in mistakes]
+    seconds = round(time.perf_counter() - started, 3)
+    if options.json:
+        _print_json({"regions": counts, "mistakes": [asdict(mistake) for mistake in mistakes], "seconds": seconds})
+    else:
+        for mistake in mistakes:
+            print(mistake, file=sys.stderr)
+        for region, counted in counts.items():
+            print(f"{region}: " + ", ".join(f"{count} {name}" for name, count in counted.items()))
+        print(f"{len(mistakes)} mistakes, {seconds} s")
+    return WRONG_INPUT if mistakes else DONE
+
+
+# ---------------------------------------------------------------- run
+
+
+def _run(options: argparse.Namespace) -> int:
+    root = project()
+    region = getattr(options, "region", None) or declarations.regions(root)[0]
+    if options.inbox:
+        os.environ["SOZIALRAUM_INBOX"] = str(options.inbox.resolve())
+    declared = declarations.load(root, region)
+    data = region_data(region)
+    missing = _missing(declared, data)
+    if missing:
+        print("\n".join(missing), file=sys.stderr)
+        return WRONG_INPUT
+    return _execute(declared, data)
+
+
+def _missing(declared: Declarations, data: RegionData) -> list[str]:
+    """Which official files are wanted and where they go, in German; empty when there is enough to begin."""
+    from dagster_project import geography, landing
+    from dagster_project.definitions import geometry_folders
+
+    folders = geometry_folders(project(), declared, data)
+    lines = [
+        f"  {item.path}\n      {item.title}. Bezug: {item.origin}"
+        for item in geography.missing_files(list(declared.geographies.values()), folders)
+    ]
+    for contract in landing.missing_sources(declared.region, list(declared.contracts.values()), data):
+        names = ", ".join(dict.fromkeys(layout.name for layout in contract.files))
+        lines.append(f"  {contract.folder}/ mit Dateien {names}\n      {contract.title}. Bezug: {contract.origin}")
+    if not lines:
+        return []
+    return [f"Für die Region {declared.region.name} fehlen amtliche Dateien. Bitte ablegen unter {data.inbox}:", *lines]
+
+
+def _execute(declared: Declarations, data: RegionData) -> int:
+    import dagster as dg
+
+    started = time.perf_counter()
+    from dagster_project.definitions import region_definitions
+
+    prepare_dagster()
+    definitions = region_definitions(project(), declared.region.id)
+    with dg.DagsterInstance.get() as instance:
+        job = definitions.resolve_job_def(declared.region.id)
+        result = job.execute_in_process(run_config=QUIET, instance=instance, raise_on_error=False)
+    code = _outcome(result, data)
+    standing = f"{data.current}/site/index.html" if (data.current / "site").exists() else "noch keine"
+    log.info("Seiten: %s", standing)
+    log.info("Marts:  %s", data.current / "marts.duckdb")
+    log.info("Fertig nach %.0f s (Ausgang %s)", time.perf_counter() - started, code)
+    return code
+
+
+def prepare_dagster() -> None:
+    """Give Dagster its home, without telemetry."""
+    home = dagster_home()
+    home.mkdir(parents=True, exist_ok=True)
+    configuration = home / "dagster.yaml"
+    if not configuration.is_file():
+        configuration.write_text("telemetry:\n  enabled: false\n", encoding="utf-8")
+    os.environ["DAGSTER_HOME"] = str(home)
+    os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
+
+
+def _outcome(result: Any, data: RegionData) -> int:
+    """The exit code of a run, and what a person must know about it on the screen."""
+    from dagster_project import gate
+
+    failures = [event.event_specific_data.error for event in result.all_events if event.event_type_value == "STEP_FAILURE"]
+    for error in failures:
+        cause = error.cause or error
+        if cause.cls_name == "GateClosed":
+            log.error("Gate 2: %s", _text(cause))
+            return GATE_CLOSED
+        log.error("%s", _text(cause))
+        return WRONG_INPUT if cause.cls_name in INPUT_ERRORS else OUR_ERROR
+    if not result.success:
+        log.error("Ein Gate ist geschlossen: die bisherige Veröffentlichung bleibt in Kraft.")
+        return GATE_CLOSED
+    rejected = [item for item in gate.load_findings(data) if item["name"] == "verdict" and not item["success"]]
+    return GATE_CLOSED if rejected else DONE
+
+
+def _text(error: Any) -> str:
+    """An exception's own words, without Dagster's prefix of its class."""
+    return str(error.message).strip().split(": ", 1)[-1]
+
+
+# ---------------------------------------------------------------- look
+
+
+def _status(options: argparse.Namespace) -> int:
+    from dagster_project import gate, landing, release
+
+    declared = declarations.load(project(), options.region)
+    data = region_data(options.region)
+    standing = release.current(data)
+    judged = gate.load_findings(data) if (data.judged / "finding.parquet").is_file() else []
+    open_findings = [finding for finding in judged if not finding["success"]]
+    sources = {}
+    for source in declared.contracts:
+        receipts = landing.load_receipts(data, source).values()
+        sources[source] = {
+            "deliveries": len(receipts),
+            "latest_period": max((receipt.period for receipt in receipts), default=None),
+            "rejected": sum(receipt.verdict == "rejected" for receipt in receipts),
+        }
+    report = {"region": options.region, "release": standing.id if standing else None, "sources": sources,
+              "findings": open_findings}  # fmt: skip
+    if options.json:
+        _print_json(report)
+        return DONE
+    print(f"Region {declared.region.name}: Veröffentlichung {report['release'] or 'noch keine'}")
+    for source, state in sources.items():
+        print(f"  {source}: {state['deliveries']} Lieferungen bis {state['latest_period']}, {state['rejected']} abgelehnt")
+    for finding in open_findings:
+        print(f"  {finding['severity']} {finding['subject']} {finding['name']}: {finding['message']}")
+    return DONE
+
+
+def _releases(options: argparse.Namespace) -> int:
+    from dagster_project import release
+
+    found = release.releases(region_data(options.region))
+    if options.json:
+        _print_json([{name: item[name] for name in ("id", "created_at", "in_force", "tables")} for item in found])
+    else:
+        for item in found:
+            print(f"{'*' if item['in_force'] else ' '} {item['id']}  {item['created_at']}  {item['pages']} Seiten")
+    return DONE
+
+
+def _restore(options: argparse.Namespace) -> int:
+    from dagster_project import release
+
+    try:
+        restored = release.restore(region_data(options.region), options.release)
+    except release.ReleaseError as error:
+        print(error, file=sys.stderr)
+        return WRONG_INPUT
+    print(f"In Kraft: {restored.id}")
+    return DONE
+
+
+def _diff(options: argparse.Namespace) -> int:
+    from dagster_project import release
+
+    try:
+        difference = release.compare(region_data(options.region), *options.release)
+    except release.ReleaseError as error:
+        print(error, file=sys.stderr)
+        return WRONG_INPUT
+    if options.json:
+        _print_json(difference)
+    else:
+        for part, change in difference.items():
+            print(f"{part}: {json.dumps(change, ensure_ascii=False)}")
+    return DONE
+
+
+def _reports(options: argparse.Namespace) -> int:
+    from dagster_project import release, reports
+
+    standing = release.current(region_data(options.region))
+    if standing is None:
+        print(f"{options.region}: es gibt noch keine Veröffentlichung", file=sys.stderr)
+        return WRONG_INPUT
+    try:
+        report = reports.render_site(standing.path / "marts.duckdb", project().reports, options.output)
+    except reports.PageError as error:
+        print(error, file=sys.stderr)
+        return WRONG_INPUT
+    print(f"{report.pages} Seiten in {options.output}")
+    return DONE
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    import platform
+    from importlib.metadata import version
+
+    names = ("duckdb", "dbt-core", "dbt-duckdb", "dagster", "great-expectations", "pandas", "geopandas", "jinja2")
+    root = project()
+    report = {
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in names},
+        "project": str(root.root),
+        "regions": {region: str(region_data(region).root) for region in declarations.regions(root)},
+        "inbox": {region: str(region_data(region).inbox) for region in declarations.regions(root)},
+        "cpu_count": os.cpu_count(),
+    }
+    if options.json:
+        _print_json(report)
+    else:
+        for name, value in report.items():
+            print(f"{name}: {value}")
+    return DONE
+
+
+def _print_json(content: Any) -> None:
+    print(json.dumps(content, ensure_ascii=False, indent=2, default=str))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,333 @@
+"""The gates: Great Expectations over frames that SQL cuts from deliveries (gate 1) and candidate marts (gate 2).
+
+Reads  expectations/*.yml (as loaded declarations); raw/ and geography/ at gate 1; a folder of marts at gate 2.
+Writes judged/delivery.parquet (every delivery, whether it is in force) and judged/finding.parquet at gate 1.
+
+A frame names its rows by keys that hold nothing personal; a finding carries keys and counts, never values.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+
+from dagster_project.declarations import Check, Contract, Declarations, Suite
+from dagster_project.settings import RegionData
+from dagster_project.tables import literal, write_frame
+
+KEYS_NAMED = 50
+
+
+Receipt = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found. `subject` is a source (gate 1) or the marts (gate 2); `message` is German.
+
+    `blocks` says whether nothing after the gate may go on: a rejected delivery does not block where an earlier
+    good one about the same stays in force.
+    """
+
+    gate: int
+    suite: str
+    name: str
+    subject: str
+    severity: str
+    responsible: str
+    why: str
+    success: bool
+    failing: int
+    failing_keys: list[dict[str, str]]
+    message: str
+    blocks: bool
+
+
+FINDING_TYPES = {
+    "gate": "varchar", "suite": "varchar", "name": "varchar", "subject": "varchar", "severity": "varchar",
+    "responsible": "varchar", "why": "varchar", "success": "boolean", "failing": "bigint",
+    "failing_keys": "varchar", "message": "varchar",
+}  # fmt: skip
+
+DELIVERY_TYPES = {
+    "delivery": "varchar", "source": "varchar", "municipality": "varchar", "period": "varchar",
+    "reference_date": "date", "geography": "varchar", "edition": "varchar", "level": "varchar",
+    "version": "integer", "file_name": "varchar", "sha256": "varchar", "landed_at": "timestamp",
+    "rows_read": "bigint", "rows_accepted": "bigint", "rows_quarantined": "bigint", "verdict": "varchar",
+    "in_force": "boolean", "supersedes": "varchar",
+}  # fmt: skip
+
+
+class GateClosed(Exception):
+    """Findings that block: nothing after this gate may go on. The message is German."""
+
+    def __init__(self, findings: Iterable[Finding]) -> None:
+        self.findings = [finding for finding in findings if finding.blocks]
+        super().__init__("\n".join(f"{item.subject}, {item.suite} {item.name}: {item.message}" for item in self.findings))
+
+
+def findings_frame(findings: Iterable[Finding]) -> pd.DataFrame:
+    """Findings as a table: columns as in `FINDING_TYPES`, the failing keys as JSON text."""
+    rows = [
+        {**asdict(finding), "failing_keys": json.dumps(finding.failing_keys, ensure_ascii=False)} for finding in findings
+    ]
+    return pd.DataFrame(rows, columns=list(FINDING_TYPES))
+
+
+# ---------------------------------------------------------------- gate 1
+
+
+def judge_deliveries(declared: Declarations, data: RegionData, receipts: dict[str, list[Receipt]]) -> list[Finding]:
+    """Gate 1: which deliveries are in force, and every finding about them.
+
+    `receipts` holds all receipts ever by source. A delivery that breaks its contract or a critical check is
+    rejected and not in force; the last good one about the same stays. The gate closes where there is none.
+    """
+    findings: list[Finding] = []
+    deliveries: list[Receipt] = []
+    for source, contract in declared.contracts.items():
+        found, decided = _judge_source(declared, contract, data, receipts.get(source, []))
+        findings += found
+        deliveries += decided
+    write_frame(pd.DataFrame(deliveries, columns=list(DELIVERY_TYPES)), data.judged / "delivery.parquet", DELIVERY_TYPES)
+    write_frame(findings_frame(findings), data.judged / "finding.parquet", FINDING_TYPES)
+    return findings
+
+
+def _judge_source(
+    declared: Declarations, contract: Contract, data: RegionData, receipts: list[Receipt]
+) -> tuple[list[Finding], list[Receipt]]:
+    """Findings about one source, and its deliveries with final verdict and `in_force`."""
+    with duckdb.connect() as connection:
+        _tables_of_gate_1(connection, contract, data, receipts)
+        findings = [
+            _judge(connection, suite, check, contract.id)
+            for suite in declared.suites_for(1, contract.id)
+            for check in suite.checks
+        ]
+    faults = _faults(findings)
+    decided = [
+        {
+            **receipt,
+            "verdict": "rejected" if receipt["delivery"] in faults else receipt["verdict"],
+            "reasons": [*receipt["reasons"], *faults.get(receipt["delivery"], [])],
+        }
+        for receipt in receipts
+    ]
+    return [_verdict(contract, decided), *findings], _with_force(decided)
+
+
+def _tables_of_gate_1(
+    connection: duckdb.DuckDBPyConnection, contract: Contract, data: RegionData, receipts: list[Receipt]
+) -> None:
+    """What a frame of gate 1 may read: `landed` rows, `delivery` with its predecessor, and `expected` areas."""
+    readable = [receipt for receipt in receipts if receipt["verdict"] != "rejected"]
+    connection.register("receipt", pd.DataFrame(readable, columns=[*DELIVERY_TYPES]).astype("str"))
+    connection.execute(
+        f"""
+        create temp view landed as select * from read_parquet({literal(data.raw / contract.id / "*.parquet")});
+
+        create temp table delivery as
+        select
+            delivery, municipality, period, reference_date::date as reference_date, geography, edition, level,
+            lag(delivery) over (
+                partition by municipality, geography, edition, level order by reference_date, version::integer
+            ) as previous_delivery
+        from receipt;
+
+        create temp view expected as
+        select delivery.delivery, area.area
+        from delivery
+        inner join read_parquet({literal(data.geography / "area.parquet")}) as area
+            on delivery.geography = area.geography
+            and delivery.edition = area.edition
+            and delivery.level = area.level
+            and delivery.reference_date >= coalesce(area.exists_from, delivery.reference_date)
+            and delivery.reference_date <= coalesce(area.exists_to, delivery.reference_date);
+        """
+    )
+
+
+def _faults(findings: list[Finding]) -> dict[str, list[str]]:
+    """Why a delivery must be rejected: the critical checks its rows fail."""
+    faults: dict[str, list[str]] = {}
+    for finding in findings:
+        if finding.severity == "critical" and not finding.success:
+            for delivery in sorted({key["delivery"] for key in finding.failing_keys if "delivery" in key}):
+                named = [_named(key) for key in finding.failing_keys if key.get("delivery") == delivery]
+                faults.setdefault(delivery, []).append(f"{finding.why} Betroffen: {_listed(named)}.")
+    return faults
+
+
+def _about(receipt: Receipt) -> tuple[str, ...]:
+    return tuple(receipt[name] for name in ("municipality", "period", "edition", "level"))
+
+
+def _with_force(decided: list[Receipt]) -> list[Receipt]:
+    """Of all deliveries about the same, the latest that was not rejected is in force."""
+    latest: dict[tuple[str, ...], Receipt] = {}
+    for receipt in sorted(decided, key=lambda receipt: receipt["version"]):
+        if receipt["verdict"] != "rejected":
+            latest[_about(receipt)] = receipt
+    in_force = {receipt["delivery"] for receipt in latest.values()}
+    return [{**receipt, "in_force": receipt["delivery"] in in_force} for receipt in decided]
+
+
+def _verdict(contract: Contract, decided: list[Receipt]) -> Finding:
+    """One finding on the verdicts: which of the newest deliveries were rejected, and what stays in force."""
+    newest: dict[tuple[str, ...], Receipt] = {}
+    for receipt in sorted(decided, key=lambda receipt: receipt["version"]):
+        newest[_about(receipt)] = receipt
+    rejected = [receipt for receipt in newest.values() if receipt["verdict"] == "rejected"]
+    standing = {_about(receipt): receipt for receipt in _with_force(decided) if receipt["in_force"]}
+    messages = []
+    for receipt in rejected:
+        instead = standing.get(_about(receipt))
+        consequence = f"Es gilt weiter {instead['file_name']} (Version {instead['version']})." if instead else (
+            "Eine frühere gültige Lieferung gibt es nicht."
+        )
+        messages.append(f"{receipt['file_name']} abgelehnt: {' '.join(receipt['reasons'])} {consequence}")
+    blocks = any(_about(receipt) not in standing for receipt in rejected)
+    return Finding(
+        gate=1,
+        suite="contract",
+        name="verdict",
+        subject=contract.id,
+        severity="critical" if blocks else "warning",
+        responsible=contract.owner,
+        why="Eine Lieferung, die ihren Vertrag oder eine kritische Prüfung verletzt, wird nicht verwendet.",
+        success=not rejected,
+        failing=len(rejected),
+        failing_keys=[{"delivery": r["delivery"], "file_name": r["file_name"]} for r in rejected][:KEYS_NAMED],
+        message="\n".join(messages) or "Alle Lieferungen sind angenommen.",
+        blocks=blocks,
+    )
+
+
+def load_findings(data: RegionData) -> list[dict[str, Any]]:
+    """What gate 1 last found, as rows."""
+    with duckdb.connect() as connection:
+        found = connection.execute(f"from read_parquet({literal(data.judged / 'finding.parquet')})").df()
+    rows: list[dict[str, Any]] = found.to_dict("records")
+    return rows
+
+
+def deliveries_in_force(data: RegionData) -> list[dict[str, str]]:
+    """The deliveries in force: source, what they are about, and the hash of their content."""
+    columns = ["source", "municipality", "period", "edition", "level", "delivery", "file_name", "sha256"]
+    with duckdb.connect() as connection:
+        rows = connection.execute(
+            f"select {', '.join(columns)} from read_parquet({literal(data.judged / 'delivery.parquet')}) "
+            "where in_force order by all"
+        ).fetchall()
+    return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+# ---------------------------------------------------------------- gate 2
+
+
+def judge_marts(declared: Declarations, marts: Path) -> list[Finding]:
+    """Gate 2: every finding about the marts in a folder of Parquet files, one view each."""
+    with duckdb.connect() as connection:
+        for path in sorted(marts.glob("mart_*.parquet")):
+            connection.execute(f"create temp view {path.stem} as select * from read_parquet({literal(path)})")
+        return [
+            _judge(connection, suite, check, "marts") for suite in declared.suites_for(2) for check in suite.checks
+        ]
+
+
+# ---------------------------------------------------------------- one check
+
+
+def _judge(connection: duckdb.DuckDBPyConnection, suite: Suite, check: Check, subject: str) -> Finding:
+    """Cut the frame and let Great Expectations judge it; what cannot be judged fails."""
+    try:
+        frame = connection.execute(check.frame).df()
+        success, failing, keys, problem = _validated(frame, check)
+    except duckdb.Error as error:
+        success, failing, keys, problem = False, 0, [], f"Die Prüfung selbst ist fehlerhaft: {error}"
+    if success:
+        message = "In Ordnung."
+    else:
+        message = f"{check.why} {problem or f'Betroffen: {_listed([_named(key) for key in keys], failing)}.'}"
+    decides_by_row = suite.gate == 1 and bool(keys)
+    return Finding(
+        gate=suite.gate,
+        suite=suite.id,
+        name=check.name,
+        subject=subject,
+        severity=check.severity,
+        responsible=check.responsible,
+        why=check.why,
+        success=success,
+        failing=failing,
+        failing_keys=keys[:KEYS_NAMED] if suite.gate == 2 else keys,
+        message=message,
+        blocks=not success and check.severity == "critical" and not decides_by_row,
+    )
+
+
+def _validated(frame: pd.DataFrame, check: Check) -> tuple[bool, int, list[dict[str, str]], str | None]:
+    """Success, number of failing rows, their keys, and what else went wrong."""
+    if frame.empty:
+        return check.may_be_empty, 0, [], "Es gibt keine Zeilen zu prüfen."
+    arguments = {name: value for name, value in check.expect.items() if name != "type"}
+    expectation = _expectation_class(check.expect["type"])(**arguments)
+    result = _batch(frame).validate(
+        expectation,
+        result_format={
+            "result_format": "COMPLETE",
+            "unexpected_index_column_names": check.keys,
+            "partial_unexpected_count": 0,
+        },
+    )
+    raised = [
+        str(info["exception_message"])
+        for info in (result.exception_info or {}).values()
+        if isinstance(info, dict) and info.get("raised_exception")
+    ]
+    if raised:
+        return False, 0, [], f"Die Prüfung selbst ist fehlerhaft: {raised[0]}"
+    rows = result.result.get("unexpected_index_list") or []
+    keys = sorted(({name: str(row[name]) for name in check.keys} for row in rows), key=lambda key: list(key.values()))
+    return bool(result.success), result.result.get("unexpected_count", 0 if result.success else 1), keys, None
+
+
+def _expectation_class(kind: str) -> Any:
+    from great_expectations.expectations.registry import get_expectation_impl
+
+    return get_expectation_impl(kind)
+
+
+def _batch(frame: pd.DataFrame) -> Any:
+    return _batch_definition().get_batch({"dataframe": frame})
+
+
+@cache
+def _batch_definition() -> Any:
+    """A context that stores nothing and sends nothing, made once: importing it takes seconds."""
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    asset = context.data_sources.add_pandas("frames").add_dataframe_asset("frame")
+    return asset.add_batch_definition_whole_dataframe("frame")
+
+
+def _named(key: dict[str, str]) -> str:
+    return " ".join(value for name, value in key.items() if name != "delivery")
+
+
+def _listed(named: list[str], total: int | None = None, at_most: int = 5) -> str:
+    rest = (total or len(named)) - min(at_most, len(named))
+    return ", ".join(named[:at_most]) + (f" und {rest} weitere" if rest > 0 else "")

@@ -1,0 +1,331 @@
+"""Landing: a department's file becomes typed, placed rows, or a receipt that says why not.
+
+Reads  inbox/[<municipality>/]<folder>/<file> and geography/area.parquet.
+Writes raw/<source>/<delivery>.parquet          the rows that keep the contract: one per area and value column
+       quarantine/<source>/<delivery>.parquet   every breach with file, row, column, value, rule and German reason
+       receipts/<source>/<delivery>.json        counts, version and verdict
+
+A delivery is a fact: its id is a hash of what it is about and of the file's content. Landing the same file again
+changes nothing; another file about the same thing is the next version and supersedes.
+"""
+
+from __future__ import annotations
+
+import calendar
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+
+from dagster_project import reading
+from dagster_project.declarations import Contract, FileLayout, Region
+from dagster_project.reading import Breach, Layout, Unreadable
+from dagster_project.settings import RegionData
+from dagster_project.tables import literal, read_json, write_json, write_query
+
+About = tuple[str, str, str, str]
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A file in the inbox that a contract's layout claims."""
+
+    path: Path
+    municipality: str
+    layout: FileLayout
+    period: str
+    reference_date: date
+
+    @property
+    def about(self) -> About:
+        """What the file is about; a later file about the same supersedes it."""
+        return (self.municipality, self.period, self.layout.edition, self.layout.level)
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What became of a delivery; `reasons` are German sentences for its sender."""
+
+    delivery: str
+    source: str
+    municipality: str
+    period: str
+    reference_date: str
+    geography: str
+    edition: str
+    level: str
+    version: int
+    supersedes: str | None
+    file_name: str
+    sha256: str
+    landed_at: str
+    fingerprint: str
+    verdict: str = "rejected"
+    rows_read: int = 0
+    rows_accepted: int = 0
+    rows_quarantined: int = 0
+    rows_skipped: int = 0
+    reasons: list[str] = field(default_factory=list)
+
+    @property
+    def about(self) -> About:
+        return (self.municipality, self.period, self.edition, self.level)
+
+
+# ---------------------------------------------------------------- what lies in the inbox
+
+
+def arrivals(region: Region, contract: Contract, inbox: Path) -> list[Arrival]:
+    """Files in the inbox that belong to a contract, in order of what they are about.
+
+    In a region of one municipality the municipality's folder may be left out.
+    """
+    folders = {municipality.id: inbox / municipality.id / contract.folder for municipality in region.municipalities}
+    if len(region.municipalities) == 1 and (inbox / contract.folder).is_dir():
+        folders = {region.municipalities[0].id: inbox / contract.folder}
+    found = [
+        arrival
+        for municipality, folder in folders.items()
+        for path in sorted(folder.glob("*"))
+        if path.is_file() and (arrival := _claimed(path, municipality, contract))
+    ]
+    return sorted(found, key=lambda arrival: (arrival.about, arrival.path.name))
+
+
+def missing_sources(region: Region, contracts: Sequence[Contract], data: RegionData) -> list[Contract]:
+    """Contracts of which neither a file lies in the inbox nor a delivery was ever landed."""
+    return [
+        contract
+        for contract in contracts
+        if not arrivals(region, contract, data.inbox) and not any((data.receipts / contract.id).glob("*.json"))
+    ]
+
+
+def _claimed(path: Path, municipality: str, contract: Contract) -> Arrival | None:
+    for layout in contract.files:
+        match = re.fullmatch(layout.name, path.name)
+        if match:
+            period = layout.period.format(**match.groupdict())
+            return Arrival(path, municipality, layout, period, reference_date(contract, period))
+    return None
+
+
+def reference_date(contract: Contract, period: str) -> date:
+    """The day a period's numbers speak of: its last day, unless the contract declares another.
+
+    Raises `ValueError` where the period is not ISO 8601 (year, year-month, year-Qn or date).
+    """
+    match = re.fullmatch(r"(\d{4})(?:-(?:Q([1-4])|(\d{2})(?:-(\d{2}))?))?", period)
+    if not match:
+        raise ValueError(f"{period!r} is no ISO 8601 period (2024, 2024-06, 2024-Q2, 2024-06-30)")
+    year, quarter, month, day = (int(part) if part else 0 for part in match.groups())
+    if contract.reference_date is not None:
+        return date.fromisoformat(f"{year + contract.reference_date.years}-{contract.reference_date.day}")
+    last_month = month or quarter * 3 or 12
+    return date(year, last_month, day or calendar.monthrange(year, last_month)[1])
+
+
+# ---------------------------------------------------------------- landing
+
+
+def land(region: Region, contract: Contract, data: RegionData) -> list[Receipt]:
+    """Land every file of a source that lies in the inbox; returns the receipts of all its deliveries ever.
+
+    Files that were landed before under the same contract, code and areas are not touched again.
+    """
+    receipts = load_receipts(data, contract.id)
+    _write_columns(contract, data)
+    fingerprint = _fingerprint(contract, data)
+    for arrival in arrivals(region, contract, data.inbox):
+        receipt = _announced(contract, arrival, receipts, fingerprint)
+        known = receipts.get(receipt.delivery)
+        if known is None or known.fingerprint != fingerprint:
+            receipts[receipt.delivery] = _landed(contract, arrival, receipt, receipts, data)
+    return sorted(receipts.values(), key=lambda receipt: (receipt.about, receipt.version))
+
+
+def load_receipts(data: RegionData, source: str) -> dict[str, Receipt]:
+    """All receipts of a source by delivery id."""
+    found = [Receipt(**read_json(path)) for path in sorted((data.receipts / source).glob("*.json"))]
+    return {receipt.delivery: receipt for receipt in found}
+
+
+def load_breaches(data: RegionData, receipt: Receipt) -> pd.DataFrame:
+    """Every breach of a delivery: delivery, file_name, row, column_name, value, rule, reason."""
+    path = data.quarantine / receipt.source / f"{receipt.delivery}.parquet"
+    with duckdb.connect() as connection:
+        if not path.is_file():
+            return connection.execute(f"select {_BREACH} from (select {_NO_BREACH}) limit 0").df()
+        return connection.execute(f"from read_parquet({literal(path)})").df()
+
+
+def _announced(contract: Contract, arrival: Arrival, receipts: dict[str, Receipt], fingerprint: str) -> Receipt:
+    """The receipt of a file before it is read: what it is about and which version."""
+    with arrival.path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    delivery = hashlib.sha256("|".join((contract.id, *arrival.about, sha256)).encode()).hexdigest()[:16]
+    if delivery in receipts:
+        return replace(receipts[delivery], fingerprint=fingerprint, file_name=arrival.path.name)
+    earlier = [receipt for receipt in receipts.values() if receipt.about == arrival.about]
+    return Receipt(
+        delivery=delivery,
+        source=contract.id,
+        municipality=arrival.municipality,
+        period=arrival.period,
+        reference_date=arrival.reference_date.isoformat(),
+        geography=contract.geography,
+        edition=arrival.layout.edition,
+        level=arrival.layout.level,
+        version=len(earlier) + 1,
+        supersedes=max(earlier, key=lambda receipt: receipt.version).delivery if earlier else None,
+        file_name=arrival.path.name,
+        sha256=sha256,
+        landed_at=datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="seconds"),
+        fingerprint=fingerprint,
+    )
+
+
+def _fingerprint(contract: Contract, data: RegionData) -> str:
+    """Changes when the same file might land differently: with the contract, the code or the areas."""
+    parts = [
+        contract.model_dump_json().encode(),
+        Path(__file__).read_bytes(),
+        Path(reading.__file__).read_bytes(),
+        (data.geography / "area.parquet").read_bytes(),
+    ]
+    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:16]
+
+
+def _landed(
+    contract: Contract, arrival: Arrival, receipt: Receipt, receipts: dict[str, Receipt], data: RegionData
+) -> Receipt:
+    """Read, check and store one file; its receipt is written last, so that a killed run lands it again."""
+    with duckdb.connect() as connection:
+        _expect_areas(connection, receipt, data)
+        try:
+            _refuse_repeated_content(receipt, receipts)
+            layout = Layout(contract, arrival.layout)
+            counts = reading.read_file(connection, arrival.path, layout, _period_text(layout, arrival), data.root)
+            receipt = _judged(connection, contract, receipt, counts)
+        except Unreadable as error:
+            receipt = replace(receipt, verdict="rejected", reasons=[breach.reason for breach in error.breaches])
+            _store_breaches(connection, error.breaches)
+        _write(connection, contract, receipt, data)
+    write_json(asdict(receipt), data.receipts / receipt.source / f"{receipt.delivery}.json")
+    return receipt
+
+
+def _expect_areas(connection: duckdb.DuckDBPyConnection, receipt: Receipt, data: RegionData) -> None:
+    connection.execute(
+        f"""
+        create temp table expected_area as
+        select area
+        from read_parquet({literal(data.geography / "area.parquet")})
+        where geography = $geography and edition = $edition and level = $level
+            and $reference_date::date between coalesce(exists_from, $reference_date::date)
+            and coalesce(exists_to, $reference_date::date)
+        """,
+        {name: getattr(receipt, name) for name in ("geography", "edition", "level", "reference_date")},
+    )
+
+
+def _refuse_repeated_content(receipt: Receipt, receipts: dict[str, Receipt]) -> None:
+    for other in receipts.values():
+        if other.sha256 == receipt.sha256 and other.about != receipt.about and other.verdict != "rejected":
+            raise Unreadable(
+                Breach("repeated_content", f"Der Inhalt ist derselbe wie in {other.file_name} für den Zeitraum "
+                       f"{other.period}. Vermutlich wurde die falsche Datei unter diesem Namen abgelegt.")
+            )
+
+
+def _period_text(layout: Layout, arrival: Arrival) -> str | None:
+    period = next((column for column in layout.columns if column.role == "period"), None)
+    return arrival.reference_date.strftime(period.format) if period and period.format else arrival.period
+
+
+def _judged(
+    connection: duckdb.DuckDBPyConnection, contract: Contract, receipt: Receipt, counts: reading.Counts
+) -> Receipt:
+    """The verdict on a file that could be read: accepted, partly, or rejected above the contract's tolerance."""
+    rejected = counts.quarantined > contract.rejected_rows_at_most * counts.read
+    reasons: list[str] = []
+    if counts.quarantined:
+        reasons = [
+            f"{counts.quarantined} von {counts.read} Zeilen verletzen den Vertrag "
+            f"(erlaubt: {contract.rejected_rows_at_most * 100:g} %).",
+            *_examples(connection),
+        ]
+    return replace(
+        receipt,
+        verdict="rejected" if rejected else "partly" if counts.quarantined else "accepted",
+        rows_read=counts.read,
+        rows_accepted=counts.read - counts.quarantined,
+        rows_quarantined=counts.quarantined,
+        rows_skipped=counts.skipped,
+        reasons=reasons,
+    )
+
+
+def _examples(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """One sentence per rule and column, with the first row that breaks it; the quarantine holds them all."""
+    found = connection.execute(
+        """
+        select min(row), column_name, arg_min(value, row), any_value(reason), count(*)
+        from breach group by rule, column_name order by 1, 2 limit 5
+        """
+    ).fetchall()
+    return [
+        f"Zeile {row}{f', Spalte {column}' if column else ''}, Wert „{(value or '')[:60]}“: {reason}"
+        + (f" (und {count - 1} weitere)" if count > 1 else "")
+        for row, column, value, reason, count in found
+    ]
+
+
+# ---------------------------------------------------------------- storing
+
+_BREACH = "delivery, file_name, row, column_name, value, rule, reason"
+_NO_BREACH = (
+    "'' as delivery, '' as file_name, 0::bigint as row, '' as column_name, '' as value, '' as rule, '' as reason"
+)
+
+
+def _store_breaches(connection: duckdb.DuckDBPyConnection, breaches: Sequence[Breach]) -> None:
+    connection.execute(
+        "create or replace temp table breach (row bigint, column_name varchar, value varchar, rule varchar, reason varchar)"
+    )
+    connection.executemany(
+        "insert into breach values (null, ?, null, ?, ?)",
+        [[breach.column, breach.rule, breach.reason] for breach in breaches],
+    )
+
+
+def _identity(receipt: Receipt) -> str:
+    texts = ("delivery", "source", "municipality", "geography", "edition", "level", "period")
+    named = [f"{literal(getattr(receipt, name))} as {name}" for name in texts]
+    return ", ".join([*named, f"date {literal(receipt.reference_date)} as reference_date"])
+
+
+def _write(connection: duckdb.DuckDBPyConnection, contract: Contract, receipt: Receipt, data: RegionData) -> None:
+    """Store what a delivery brought; of a rejected one only its breaches."""
+    raw = data.raw / receipt.source / f"{receipt.delivery}.parquet"
+    quarantine = data.quarantine / receipt.source / f"{receipt.delivery}.parquet"
+    raw.unlink(missing_ok=True)
+    quarantine.unlink(missing_ok=True)
+    if receipt.verdict != "rejected":
+        columns = ", ".join(["row", "area", "column_name", *contract.dimensions, "value", "status"])
+        write_query(connection, f"select {_identity(receipt)}, {columns} from accepted order by row, column_name", raw)
+    if connection.execute("select count(*) from breach").fetchone() != (0,):
+        named = f"{literal(receipt.delivery)} as delivery, {literal(receipt.file_name)} as file_name, breach.*"
+        write_query(connection, f"select {_BREACH} from (select {named} from breach) order by row, column_name, rule", quarantine)
+
+
+def _write_columns(contract: Contract, data: RegionData) -> None:
+    """An empty file with the columns of a source's rows: readers of the folder know them before the first delivery."""
+    columns = ", ".join(f"cast(null as {kind}) as {name}" for name, kind in contract.landed_columns.items())
+    with duckdb.connect() as connection:
+        write_query(connection, f"select {columns} limit 0", data.raw / contract.id / "_columns.parquet")

@@ -1,0 +1,132 @@
+"""Where everything lies: the project's folders and a region's data folder.
+
+Reads the environment (`SOZIALRAUM_DATA`, `SOZIALRAUM_PROJECT`); writes only lock files.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Project:
+    """The folders of a checkout: what people declare and what the code reads from it."""
+
+    root: Path
+
+    @property
+    def sources(self) -> Path:
+        return self.root / "sources"
+
+    @property
+    def indicators(self) -> Path:
+        return self.root / "dbt" / "indicators"
+
+    @property
+    def expectations(self) -> Path:
+        return self.root / "expectations"
+
+    @property
+    def dbt(self) -> Path:
+        return self.root / "dbt"
+
+    @property
+    def reports(self) -> Path:
+        return self.root / "reports"
+
+
+@dataclass(frozen=True)
+class RegionData:
+    """The data folder of one region; one folder per stage, each written by exactly one of them."""
+
+    root: Path
+    inbox: Path
+
+    @property
+    def catalogue(self) -> Path:
+        """Declarations as Parquet (written by `catalogue`)."""
+        return self.root / "catalogue"
+
+    @property
+    def geography(self) -> Path:
+        """Areas and their ancestors as Parquet (written by `geography`)."""
+        return self.root / "geography"
+
+    @property
+    def raw(self) -> Path:
+        """Landed rows, one Parquet file per delivery (written by `landing`)."""
+        return self.root / "raw"
+
+    @property
+    def receipts(self) -> Path:
+        """One JSON record per delivery (written by `landing`)."""
+        return self.root / "receipts"
+
+    @property
+    def quarantine(self) -> Path:
+        """Rows that break their contract (written by `landing`)."""
+        return self.root / "quarantine"
+
+    @property
+    def judged(self) -> Path:
+        """Which deliveries are in force, and every finding of gate 1 (written by `gate`)."""
+        return self.root / "judged"
+
+    @property
+    def protection(self) -> Path:
+        """Cells that must not be shown (written by `disclosure`)."""
+        return self.root / "protection"
+
+    @property
+    def warehouse(self) -> Path:
+        """The DuckDB file that only dbt opens."""
+        return self.root / "warehouse.duckdb"
+
+    @property
+    def marts(self) -> Path:
+        """The candidate marts as Parquet (written by dbt)."""
+        return self.root / "marts"
+
+    @property
+    def dbt_target(self) -> Path:
+        return self.root / "dbt_target"
+
+    @property
+    def releases(self) -> Path:
+        return self.root / "releases"
+
+    @property
+    def current(self) -> Path:
+        """The link to the release in force."""
+        return self.root / "current"
+
+
+def project() -> Project:
+    """The checkout this package was installed from, or `SOZIALRAUM_PROJECT`."""
+    return Project(Path(os.environ.get("SOZIALRAUM_PROJECT", Path(__file__).parents[1])).resolve())
+
+
+def region_data(region: str, inbox: Path | None = None) -> RegionData:
+    """The data folder of a region; `inbox` (or `SOZIALRAUM_INBOX`) replaces its own inbox folder."""
+    root = Path(os.environ.get("SOZIALRAUM_DATA", project().root / "data")).resolve() / region
+    chosen = inbox or os.environ.get("SOZIALRAUM_INBOX")
+    return RegionData(root=root, inbox=Path(chosen).resolve() if chosen else root / "inbox")
+
+
+def dagster_home() -> Path:
+    """Where Dagster keeps its run history, beside the regions' data."""
+    return Path(os.environ.get("SOZIALRAUM_DATA", project().root / "data")).resolve() / ".dagster"
+
+
+@contextmanager
+def exclusive(data: RegionData) -> Iterator[None]:
+    """One step at a time in a region's folder; the lock dies with its process."""
+    data.root.mkdir(parents=True, exist_ok=True)
+    with (data.root / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,66 @@
+"""Parquet and JSON files that stages hand to each other, written whole or not at all.
+
+Reads and writes the paths it is given; knows no stage.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+
+CONFIDENTIAL = 0o600
+
+
+def literal(text: str | Path) -> str:
+    """A text as an SQL literal."""
+    return "'" + str(text).replace("'", "''") + "'"
+
+
+def identifier(name: str) -> str:
+    """A name as a quoted SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def write_query(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
+    """Write the rows of a query to a Parquet file that appears complete or not at all, readable by its owner alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        os.close(os.open(temporary, os.O_CREAT | os.O_WRONLY, CONFIDENTIAL))
+        connection.execute(f"copy ({query}) to {literal(temporary)} (format parquet, compression zstd)")
+        temporary.chmod(CONFIDENTIAL)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_frame(frame: pd.DataFrame, path: Path, types: dict[str, str] | None = None) -> None:
+    """Write a frame to a Parquet file; `types` fixes the SQL types of columns an empty frame cannot tell."""
+    columns = ", ".join(
+        f"cast({identifier(name)} as {types[name]}) as {identifier(name)}" if types and name in types else identifier(name)
+        for name in frame.columns
+    )
+    with duckdb.connect() as connection:
+        connection.register("frame", frame)
+        write_query(connection, f"select {columns} from frame", path)
+
+
+def write_json(content: Any, path: Path) -> None:
+    """Write a JSON file that appears complete or not at all, readable by its owner alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with os.fdopen(os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, CONFIDENTIAL), "w") as file:
+            json.dump(content, file, ensure_ascii=False, indent=2, sort_keys=True, default=str)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))

@@ -1,0 +1,216 @@
+"""dbt: from accepted deliveries to the candidate marts. dbt alone opens the warehouse file.
+
+Reads  raw/, catalogue/, geography/, judged/, protection/ of a region, and all declared contracts.
+Writes dbt/models/staging/ (one view per contract, made from the contract), warehouse.duckdb and marts/*.parquet.
+
+Beside the warehouse and the marts stands a note of what they were built from; it is there only while they are whole.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dagster_project.declarations import Contract, Declarations, all_contracts
+from dagster_project.settings import Project, RegionData
+from dagster_project.tables import read_json, write_json
+
+STAGING = Path("models") / "staging"
+WAREHOUSE_NOTE = "warehouse.built.json"
+MARTS_NOTE = "marts.built.json"
+
+
+class TransformError(Exception):
+    """A dbt model or test that failed: our mistake, or a declaration that does not fit the data."""
+
+
+@dataclass(frozen=True)
+class NodeResult:
+    """What became of one dbt node."""
+
+    unique_id: str
+    name: str
+    resource_type: str
+    status: str
+    message: str | None
+    seconds: float
+
+
+def write_staging(project: Project) -> None:
+    """One view per declared contract, and its documentation, from the contract; files change only if they must.
+
+    All regions' contracts are written: observation models refer to theirs whatever region is built.
+    """
+    folder = project.dbt / STAGING
+    folder.mkdir(parents=True, exist_ok=True)
+    contracts = all_contracts(project)
+    files = {f"stg_{contract.id}.sql": _staging_sql(contract) for contract in contracts.values()}
+    files["staging.yml"] = yaml.safe_dump(_staging_docs(contracts), allow_unicode=True, sort_keys=False, width=120)
+    for path in folder.iterdir():
+        if path.name not in files:
+            path.unlink()
+    for name, text in files.items():
+        path = folder / name
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+
+
+def build_warehouse(
+    project: Project, data: RegionData, declared: Declarations, models: Sequence[str], inputs: dict[str, Any] | None
+) -> list[NodeResult]:
+    """Build and test models before the marts; `inputs` describes what a complete build depends on, None a partial one."""
+    _note(data, WAREHOUSE_NOTE).unlink(missing_ok=True)
+    results = _build(project, data, declared, models)
+    if inputs is not None:
+        write_json(inputs, _note(data, WAREHOUSE_NOTE))
+    return results
+
+
+def build_marts(
+    project: Project, data: RegionData, declared: Declarations, models: Sequence[str], complete: bool
+) -> list[NodeResult]:
+    """Build and test marts; they count as whole only if all of them were built on a whole warehouse."""
+    _note(data, MARTS_NOTE).unlink(missing_ok=True)
+    results = _build(project, data, declared, models)
+    if complete and _note(data, WAREHOUSE_NOTE).is_file():
+        write_json(read_json(_note(data, WAREHOUSE_NOTE)), _note(data, MARTS_NOTE))
+    return results
+
+
+def marts_inputs(data: RegionData) -> dict[str, Any]:
+    """What the marts were built from. Raises `TransformError` where they are not whole."""
+    if not _note(data, MARTS_NOTE).is_file():
+        raise TransformError("the marts are not complete: run the whole job")
+    inputs: dict[str, Any] = read_json(_note(data, MARTS_NOTE))
+    return inputs
+
+
+def _build(project: Project, data: RegionData, declared: Declarations, models: Sequence[str]) -> list[NodeResult]:
+    return run_dbt(
+        project, data, declared, ["build", "--quiet", "--exclude-resource-type", "unit_test", "--select", *models]
+    )
+
+
+def _note(data: RegionData, name: str) -> Path:
+    return data.root / name
+
+
+def run_dbt(
+    project: Project, data: RegionData, declared: Declarations, arguments: Sequence[str]
+) -> list[NodeResult]:
+    """Run a dbt command in this process. Raises `TransformError` where a model or test fails."""
+    from dbt.cli.main import dbtRunner  # heavy: 4 s
+
+    result = dbtRunner().invoke([*arguments, *_flags(project, data, declared)])
+    if result.exception is not None:
+        raise TransformError(str(result.exception))
+    results = [
+        NodeResult(
+            unique_id=item.node.unique_id,
+            name=item.node.name,
+            resource_type=str(item.node.resource_type),
+            status=str(item.status),
+            message=item.message,
+            seconds=item.execution_time,
+        )
+        for item in getattr(result.result, "results", [])
+    ]
+    failed = [item for item in results if item.status in ("error", "fail", "runtime error")]
+    if failed:
+        raise TransformError("\n".join(f"{item.unique_id}: {item.message}" for item in failed))
+    if not result.success:
+        raise TransformError(f"dbt {' '.join(arguments)} failed without naming a node")
+    return results
+
+
+def manifest(project: Project, data: RegionData, declared: Declarations) -> dict[str, Any]:
+    """dbt's own description of all models and their columns; parsed anew only if a declaration or model changed."""
+    path = data.dbt_target / "manifest.json"
+    if not path.is_file() or _parsed_from(data) != _fingerprint(project, declared):
+        write_staging(project)
+        run_dbt(project, data, declared, ["parse", "--quiet"])
+        write_json(_fingerprint(project, declared), data.dbt_target / "parsed_from.json")
+    return read_json(path)
+
+
+def _flags(project: Project, data: RegionData, declared: Declarations) -> list[str]:
+    data.dbt_target.mkdir(parents=True, exist_ok=True)
+    data.marts.mkdir(parents=True, exist_ok=True)
+    os.environ["SOZIALRAUM_REGION_DATA"] = str(data.root)
+    os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
+    return [
+        "--project-dir", str(project.dbt),
+        "--profiles-dir", str(project.dbt),
+        "--target-path", str(data.dbt_target),
+        "--log-path", str(data.dbt_target / "logs"),
+        "--vars", yaml.safe_dump({"sources": sorted(declared.contracts)}, default_flow_style=True),
+    ]  # fmt: skip
+
+
+def _fingerprint(project: Project, declared: Declarations) -> dict[str, Any]:
+    """Names, sizes and times of everything dbt parses."""
+    files = [path for pattern in ("models/**/*", "macros/**/*", "tests/**/*", "*.yml") for path in project.dbt.glob(pattern)]
+    known = {
+        str(path.relative_to(project.dbt)): [path.stat().st_mtime_ns, path.stat().st_size]
+        for path in sorted(files)
+        if path.is_file() and STAGING.name not in path.parts
+    }
+    return {
+        "files": known,
+        "sources": sorted(declared.contracts),
+        "contracts": {name: contract.model_dump_json() for name, contract in all_contracts(project).items()},
+    }
+
+
+def _parsed_from(data: RegionData) -> Any:
+    path = data.dbt_target / "parsed_from.json"
+    return read_json(path) if path.is_file() else None
+
+
+def _staging_sql(contract: Contract) -> str:
+    columns = ",\n    ".join(f"delivered.{name}" for name in contract.landed_columns)
+    return f"""-- made from the contract {contract.id}: the rows of the deliveries in force, as they were landed
+with delivered as (
+
+    select * from {{{{ source('raw', '{contract.id}') }}}}
+
+),
+
+in_force as (
+
+    select delivery from {{{{ source('judged', 'delivery') }}}}
+    where in_force
+
+)
+
+select
+    {columns}
+from delivered
+inner join in_force on delivered.delivery = in_force.delivery
+"""
+
+
+def _staging_docs(contracts: dict[str, Contract]) -> dict[str, Any]:
+    return {
+        "sources": [
+            {
+                "name": "raw",
+                "description": "Landed rows, one Parquet file per delivery.",
+                "config": {"external_location": "{{ env_var('SOZIALRAUM_REGION_DATA') }}/raw/{name}/*.parquet"},
+                "tables": [{"name": contract.id, "description": contract.title} for contract in contracts.values()],
+            }
+        ],
+        "models": [
+            {
+                "name": f"stg_{contract.id}",
+                "description": f"{contract.title}. {contract.description}",
+                "columns": [{"name": name} for name in contract.landed_columns],
+            }
+            for contract in contracts.values()
+        ],
+    }

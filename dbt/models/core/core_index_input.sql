@@ -1,0 +1,120 @@
+-- what goes into each index, on the finest level: one row per area, period and component, and whether the area counts
+with composition as (
+
+    select * from {{ source('catalogue', 'index_composition') }}
+
+),
+
+indicator as (
+
+    select * from {{ source('catalogue', 'indicator') }}
+
+),
+
+exclusion as (
+
+    select * from {{ source('catalogue', 'index_exclusion') }}
+
+),
+
+finest_area as (
+
+    select * from {{ source('geography', 'area') }}
+    where level_rank = 0
+
+),
+
+component_value as (
+
+    select * from {{ ref('core_indicator_direct') }}
+    union all
+    select * from {{ ref('core_indicator_change') }}
+
+),
+
+counted as (
+
+    select * from {{ ref('core_count') }}
+
+),
+
+input as (
+
+    select
+        {{ area_keys('component_value') }},
+        composition.indicator,
+        composition.component,
+        composition.weight,
+        case
+            when composition.from_counts then coalesce(component_value.counted_value, component_value.value)
+            else component_value.value
+        end as input,
+        indicator.minimum_population,
+        population.value as population,
+        exclusion.area is not null as is_excluded
+    from composition
+    inner join indicator on composition.indicator = indicator.indicator
+    inner join component_value
+        on composition.component = component_value.indicator
+        and {{ in_declared_years('composition', 'component_value.period') }}
+    inner join finest_area
+        on component_value.geography = finest_area.geography
+        and component_value.edition = finest_area.edition
+        and component_value.level = finest_area.level
+        and component_value.area = finest_area.area
+    left join counted as population
+        on indicator.minimum_population_measure = population.measure
+        and component_value.geography = population.geography
+        and component_value.edition = population.edition
+        and component_value.level = population.level
+        and component_value.area = population.area
+        and component_value.reference_date = population.reference_date
+    left join exclusion
+        on composition.indicator = exclusion.indicator
+        and component_value.area = exclusion.area
+        and {{ in_declared_years('exclusion', 'component_value.period') }}
+
+),
+
+component_count as (
+
+    select indicator, geography, edition, level, area, period, count(input) as inputs
+    from input
+    group by indicator, geography, edition, level, area, period
+
+),
+
+expected_count as (
+
+    select
+        indicator.indicator,
+        period.period,
+        count(distinct composition.component) as components
+    from (select distinct indicator, period from input) as period
+    inner join indicator on period.indicator = indicator.indicator
+    inner join composition
+        on period.indicator = composition.indicator
+        and {{ in_declared_years('composition', 'period.period') }}
+    group by indicator.indicator, period.period
+
+)
+
+select
+    input.*,
+    case
+        when input.minimum_population is not null and input.population is null then 'missing_input'
+        when input.population < input.minimum_population then 'below_minimum_population'
+        when input.is_excluded then 'excluded_by_declaration'
+        when component_count.inputs < expected_count.components then 'missing_input'
+    end as reason
+from input
+inner join component_count
+    on input.indicator = component_count.indicator
+    and input.geography = component_count.geography
+    and input.edition = component_count.edition
+    and input.level = component_count.level
+    and input.area = component_count.area
+    and input.period = component_count.period
+inner join expected_count
+    on input.indicator = expected_count.indicator
+    and input.period = expected_count.period

@@ -1,0 +1,81 @@
+-- kind change: an indicator against itself some years before, where the earlier period exists at all
+with indicator as (
+
+    select * from {{ source('catalogue', 'indicator') }}
+    where kind = 'change'
+
+),
+
+direct as (
+
+    select * from {{ ref('core_indicator_direct') }}
+
+),
+
+delivered_period as (
+
+    select distinct indicator, geography, edition, level, reference_date
+    from direct
+
+),
+
+paired as (
+
+    select
+        {{ area_keys('later') }},
+        indicator.indicator,
+        indicator.change_relative,
+        later.value as later_value,
+        earlier.value as earlier_value,
+        coalesce(later.reason, earlier.reason, case when earlier.area is null then 'not_delivered' end) as reason
+    from indicator
+    inner join direct as later
+        on indicator.change_indicator = later.indicator
+        and {{ in_declared_years('indicator', 'later.period') }}
+    inner join delivered_period
+        on later.indicator = delivered_period.indicator
+        and later.geography = delivered_period.geography
+        and later.edition = delivered_period.edition
+        and later.level = delivered_period.level
+        and {{ years_before('later.reference_date', 'indicator.change_years') }} = delivered_period.reference_date
+    left join direct as earlier
+        on later.indicator = earlier.indicator
+        and later.geography = earlier.geography
+        and later.edition = earlier.edition
+        and later.level = earlier.level
+        and later.area = earlier.area
+        and delivered_period.reference_date = earlier.reference_date
+
+),
+
+compared as (
+
+    select
+        *,
+        case
+            when change_relative then 100.0 * (later_value - earlier_value) / nullif(earlier_value, 0)
+            else later_value - earlier_value
+        end as value
+    from paired
+
+)
+
+select
+    {{ area_keys() }},
+    indicator,
+    value,
+    value as counted_value,
+    cast(null as double) as numerator,
+    cast(null as double) as denominator,
+    cast(null as double) as ci_low,
+    cast(null as double) as ci_high,
+    case
+        when value is not null then 'reported'
+        when change_relative and earlier_value = 0 then 'not_applicable'
+        else 'missing'
+    end as status,
+    case
+        when value is null
+            then case when change_relative and earlier_value = 0 then 'denominator_zero' else reason end
+    end as reason
+from compared

@@ -1,0 +1,89 @@
+-- kind index: weighted sum of the standardised components, standardised again, and its class
+with input as (
+
+    select distinct {{ area_keys() }}, indicator, reason
+    from {{ ref('core_index_input') }}
+
+),
+
+component as (
+
+    select * from {{ ref('core_index_component') }}
+
+),
+
+class as (
+
+    select * from {{ source('catalogue', 'index_class') }}
+
+),
+
+summed as (
+
+    select
+        {{ area_keys() }},
+        indicator,
+        {{ complete_sum('weight * z') }} as total
+    from component
+    group by {{ area_keys() }}, indicator
+
+),
+
+standardised as (
+
+    select
+        {{ area_keys() }},
+        indicator,
+        (total - avg(total) over (partition by indicator, geography, edition, level, period))
+            / nullif(stddev_pop(total) over (partition by indicator, geography, edition, level, period), 0) as value
+    from summed
+
+),
+
+class_rank as (
+
+    select
+        {{ area_keys('standardised') }},
+        standardised.indicator,
+        standardised.value,
+        min(class.class_rank) as class_rank
+    from standardised
+    inner join class
+        on standardised.indicator = class.indicator
+        and (
+            class.upper_bound is null
+            or standardised.value < class.upper_bound
+            or (class.includes_bound and standardised.value = class.upper_bound)
+        )
+    where standardised.value is not null
+    group by {{ area_keys('standardised') }}, standardised.indicator, standardised.value
+
+)
+
+select
+    {{ area_keys('input') }},
+    input.indicator,
+    class_rank.value,
+    class_rank.value as counted_value,
+    cast(null as double) as numerator,
+    cast(null as double) as denominator,
+    cast(null as double) as ci_low,
+    cast(null as double) as ci_high,
+    class.class,
+    case
+        when class_rank.value is not null then 'reported'
+        when input.reason = 'missing_input' then 'missing'
+        else 'not_applicable'
+    end as status,
+    case when class_rank.value is null then coalesce(input.reason, 'no_variation') end as reason
+from input
+left join class_rank
+    on input.indicator = class_rank.indicator
+    and input.geography = class_rank.geography
+    and input.edition = class_rank.edition
+    and input.level = class_rank.level
+    and input.area = class_rank.area
+    and input.period = class_rank.period
+left join class
+    on class_rank.indicator = class.indicator
+    and class_rank.class_rank = class.class_rank

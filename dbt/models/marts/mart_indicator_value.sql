@@ -1,0 +1,74 @@
+-- reads core_indicator_value and the protection; the published cube
+with indicator_value as (
+
+    select * from {{ ref('core_indicator_value') }}
+
+),
+
+hidden as (
+
+    select * from {{ source('protection', 'cell') }}
+
+),
+
+area as (
+
+    select * from {{ source('geography', 'area') }}
+
+),
+
+shown as (
+
+    select
+        {{ area_keys('indicator_value') }},
+        area.municipality,
+        indicator_value.indicator,
+        indicator_value.class,
+        indicator_value.value,
+        indicator_value.numerator,
+        indicator_value.denominator,
+        indicator_value.ci_low,
+        indicator_value.ci_high,
+        indicator_value.reason,
+        case
+            when hidden.area is not null then 'suppressed'
+            when indicator_value.status = 'reported' then 'published'
+            else indicator_value.status
+        end as status
+    from indicator_value
+    inner join area
+        on indicator_value.geography = area.geography
+        and indicator_value.edition = area.edition
+        and indicator_value.level = area.level
+        and indicator_value.area = area.area
+    left join hidden
+        on indicator_value.geography = hidden.geography
+        and indicator_value.edition = hidden.edition
+        and indicator_value.level = hidden.level
+        and indicator_value.area = hidden.area
+        and indicator_value.period = hidden.period
+        and indicator_value.indicator = hidden.indicator
+
+)
+
+select
+    geography,
+    edition,
+    level,
+    area,
+    municipality,
+    period,
+    reference_date,
+    indicator,
+    'total' as breakdown,
+    case when status = 'published' then round(value, 9) end as value,
+    case when status = 'published' then class end as class,
+    status,
+    reason,
+    case when status != 'suppressed' then numerator end as numerator,
+    case when status != 'suppressed' then denominator end as denominator,
+    case when status = 'published' then round(ci_low, 9) end as ci_low,
+    case when status = 'published' then round(ci_high, 9) end as ci_high,
+    cast(null as varchar) as conversion_class
+from shown
+order by geography, edition, level, area, period, indicator

@@ -1,0 +1,10 @@
+-- reads the catalogue; the sources and on what terms they are used
+with declared_source as (
+
+    select * from {{ source('catalogue', 'source') }}
+
+)
+
+select source, title, owner, description, licence, origin, legal_basis, purpose, cadence, geography, publication
+from declared_source
+order by source

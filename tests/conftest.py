@@ -1,0 +1,63 @@
+"""What the tests share: the small made-up town, the open data of Berlin where it is at hand, and a clean environment.
+
+Reads `SOZIALRAUM_BERLIN` (folder of Berlin's open data) and `CI`. Writes into pytest's temporary folders only.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import kleinstadt as town
+import pytest
+
+from dagster_project import declarations, geography
+from dagster_project.settings import Project, RegionData
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees or touches the data of whoever runs it."""
+    monkeypatch.setenv("SOZIALRAUM_DATA", str(tmp_path / "data"))
+    for name in ("SOZIALRAUM_PROJECT", "SOZIALRAUM_INBOX"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def kleinstadt(tmp_path_factory: pytest.TempPathFactory) -> town.Kleinstadt:
+    """The made-up town, built once; a test that changes its files takes `own_kleinstadt`."""
+    return town.build(tmp_path_factory.mktemp("kleinstadt"))
+
+
+@pytest.fixture
+def own_kleinstadt(kleinstadt: town.Kleinstadt, tmp_path: Path) -> town.Kleinstadt:
+    """A copy of the made-up town that the test may change."""
+    return kleinstadt.copy(tmp_path / "kleinstadt")
+
+
+@pytest.fixture
+def data(tmp_path: Path, own_kleinstadt: town.Kleinstadt) -> RegionData:
+    """An empty data folder for `own_kleinstadt`."""
+    return RegionData(root=tmp_path / "data" / town.REGION, inbox=own_kleinstadt.inbox)
+
+
+@pytest.fixture(scope="session")
+def berlin_data() -> Path:
+    """Berlin's open data (geo/, ewr/, mss/, …); its tests are skipped without it, but not in CI."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data" / "berlin"
+    folder = Path(os.environ.get("SOZIALRAUM_BERLIN", beside))
+    if not (folder / "ewr").is_dir():
+        reason = f"Berlin's open data is not in {folder}; set SOZIALRAUM_BERLIN to its folder"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def berlin(berlin_data: Path, tmp_path_factory: pytest.TempPathFactory) -> RegionData:
+    """A data folder for Berlin with its areas built and nothing landed; its inbox is the open data, never written to."""
+    declared = declarations.load(Project(town.CHECKOUT), "berlin")
+    data = RegionData(root=tmp_path_factory.mktemp("berlin"), inbox=berlin_data)
+    geography.build(declared.region, list(declared.geographies.values()), [berlin_data], data.geography)
+    return data

@@ -1,0 +1,700 @@
+"""Tests of dagster_project/reports.py: a tiny release, the real pages, and small pages written on the spot."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from dagster_project.reports import (
+    PageError,
+    format_number,
+    format_period,
+    nice_ticks,
+    palette,
+    quantile_breaks,
+    render_markdown,
+    render_site,
+    safe_file_name,
+)
+
+REPORTS = Path(__file__).parents[1] / "reports"
+EVIL = "<script>alert(1)</script>"
+INJECTION = "x' or 1=1; drop table mart_area; --/../../etc/{{ 7*7 }}"
+
+TABLES = {
+    "mart_indicator_value": (
+        "geography text, edition text, level text, area text, municipality text, period text, reference_date date, "
+        "indicator text, breakdown text, value double, class text, status text, reason text, numerator double, "
+        "denominator double, ci_low double, ci_high double, conversion_class text"
+    ),
+    "mart_indicator": (
+        "indicator text, name text, short_name text, kind text, theme text, theme_name text, unit text, "
+        "unit_label text, decimals int, direction text, definition text, formula text, limits text, "
+        "source_note text, responsible text, sort_order int"
+    ),
+    "mart_area": (
+        "geography text, edition text, level text, level_name text, level_plural text, level_rank int, area text, "
+        "name text, parent text, parent_level text, municipality text, population double, "
+        "population_reference_date date, valid_from date, valid_to date, area_km2 double, geometry text"
+    ),
+    "mart_region": (
+        "region text, name text, crs text, geography text, reporting_edition text, finest_level text, "
+        "licence_note text"
+    ),
+    "mart_source": (
+        "source text, title text, owner text, description text, licence text, legal_basis text, purpose text, "
+        "cadence text, geography text"
+    ),
+    "mart_delivery": (
+        "delivery text, source text, municipality text, period text, reference_date date, edition text, level text, "
+        "version int, file_name text, sha256 text, landed_at timestamp, rows_read bigint, rows_accepted bigint, "
+        "rows_quarantined bigint, verdict text, in_force boolean, supersedes text"
+    ),
+    "mart_check": (
+        "gate text, suite text, name text, subject text, severity text, responsible text, why text, "
+        "success boolean, failing bigint, failing_keys text, message text"
+    ),
+    "mart_index_component": (
+        "geography text, edition text, level text, area text, period text, reference_date date, indicator text, "
+        "component text, input double, weight double, z double, mean double, standard_deviation double"
+    ),
+}
+
+QUARTERS = [  # area, name, parent, population
+    ("101", "Äußere Neustadt", "1", 1234.0),
+    ("102", EVIL, "1", 2345.0),
+    (INJECTION, "Zoo & Garten", "1", 250.0),
+    ("201", "Öhringer Straße", "2", 3456.0),
+    ("202", "Altstadt", "2", 4567.0),
+    ("203", "Übersee", "2", 100.0),
+]
+STATUSES = ["published", "estimated", "suppressed", "unreliable", "missing", "not_applicable"]
+REASONS = {
+    "suppressed": "below_minimum_population",
+    "missing": "not_delivered",
+    "not_applicable": "denominator_zero",
+}
+
+
+def square(left: int, bottom: int, size: int = 1000) -> str:
+    right, top = left + size, bottom + size
+    return f"POLYGON (({left} {bottom}, {right} {bottom}, {right} {top}, {left} {top}, {left} {bottom}))"
+
+
+def area_rows() -> list[tuple[Any, ...]]:
+    rows = []
+    for edition in ("2021", "2006"):
+        head, tail = ("räume", edition), (date(2018, 12, 31), date(2001, 1, 1), None)
+        for place, (area, name, parent, people) in enumerate(QUARTERS):
+            shape = square(1000 * (place % 3), 1000 * (place // 3))
+            names = ("viertel", "Viertel", "Viertel", 0)
+            rows.append((*head, *names, area, name, parent, "bezirk", "05", people, *tail, 1.0, shape))
+        for number, bottom in (("1", 0), ("2", 1000)):
+            shape = (
+                f"POLYGON ((0 {bottom}, 3000 {bottom}, 3000 {bottom + 1000}, 0 {bottom + 1000}, 0 {bottom}))"
+            )
+            names = ("bezirk", "Bezirk", "Bezirke", 1)
+            name = {"1": "Nord", "2": "Süd"}[number]
+            rows.append((*head, *names, number, name, "05", "stadt", "05", 5000.0, *tail, 3.0, shape))
+        whole = "POLYGON ((0 0, 3000 0, 3000 2000, 0 2000, 0 0))"
+        names = ("stadt", "Stadt", "Städte", 2)
+        rows.append((*head, *names, "05", "Musterstadt", None, None, "05", 11952.0, *tail, 6.0, whole))
+    return rows
+
+
+def value_rows() -> list[tuple[Any, ...]]:
+    rows: list[tuple[Any, ...]] = []
+
+    def add(level: str, area: str, year: int, indicator: str, value: float | None, **other: Any) -> None:
+        status = other.get("status", "published")
+        rows.append(
+            (
+                *("räume", other.get("edition", "2006"), level, area, "05", str(year), date(year, 12, 31)),
+                *(indicator, "total", value, other.get("group"), status, REASONS.get(status)),
+                *(None, None, other.get("low"), other.get("high"), None),
+            )
+        )
+
+    for year in (2016, 2017, 2018):
+        for place, (area, _, _, people) in enumerate(QUARTERS):
+            add("viertel", area, year, "menschen", people + year - 2018)
+            status = STATUSES[place]
+            shown = status in ("published", "estimated", "unreliable")
+            add(
+                "viertel", area, year, "anteil", 10.25 + place + year - 2018 if shown else None, status=status
+            )
+            z = (place - 2.5) / 2
+            add("viertel", area, year, "lage", z, group="hoch" if z < 0 else "niedrig")
+        for number in ("1", "2"):
+            add("bezirk", number, year, "anteil", 12.345 + int(number), low=11.0, high=16.5)
+        gap = year == 2017
+        add("stadt", "05", year, "anteil", None if gap else 13.05, status="missing" if gap else "published")
+        add("stadt", "05", year, "menschen", 11952.0)
+    add("viertel", "101", 2018, "menschen", 987654.0, edition="2021")
+    return rows
+
+
+INDICATORS = [
+    (
+        *(
+            "menschen",
+            "Einwohnerinnen und Einwohner",
+            "Menschen",
+            "count",
+            "b",
+            "Bevölkerung",
+            "persons",
+            "Personen",
+            0,
+        ),
+        *("neutral", "Alle mit **Hauptwohnsitz**.", None, None, "Register", "Statistikstelle", 1),
+    ),
+    (
+        *("anteil", "Anteil der Älteren", "Ältere", "share", "b", "Bevölkerung", "percent", "%", 1, "burden"),
+        *(
+            "<b>Fett</b> ![x](http://example.org/x.png)",
+            "`a / b`",
+            "Klein.",
+            "Register",
+            "Statistikstelle",
+            2,
+        ),
+    ),
+    (
+        *("lage", "Lage-Index", "Lage", "index", "s", "Soziale Lage", "index", None, 2, "burden"),
+        *("Summe der z-Werte.", None, None, None, None, 3),
+    ),
+]
+
+
+def write_marts(path: Path) -> Path:
+    connection = duckdb.connect(str(path))
+    for table, columns in TABLES.items():
+        connection.execute(f"create table {table} ({columns})")
+
+    def insert(table: str, rows: list[tuple[Any, ...]]) -> None:
+        marks = ", ".join("?" for _ in rows[0])
+        connection.executemany(f"insert into {table} values ({marks})", rows)
+
+    insert("mart_area", area_rows())
+    insert("mart_indicator_value", value_rows())
+    insert("mart_indicator", INDICATORS)
+    insert("mart_region", [("muster", "Musterstadt", "EPSG:25832", "räume", "2006", "viertel", "© Stadt")])
+    insert("mart_source", [("register", EVIL, "Amt", "Text", "dl-de", None, "Planung", "jährlich", "räume")])
+    delivery = (
+        "d1",
+        "register",
+        "05",
+        "2018-12-31",
+        date(2018, 12, 31),
+        "2006",
+        "viertel",
+        1,
+        "ewr.csv",
+        "ab" * 32,
+    )
+    insert("mart_delivery", [(*delivery, "2019-01-02 10:00:00", 6, 5, 1, "partly", True, None)])
+    keys = '["' + '", "'.join(f"k{number}" for number in range(12)) + '"]'
+    insert(
+        "mart_check",
+        [
+            (
+                "1",
+                "s",
+                "a",
+                "register 2018",
+                "critical",
+                "Amt",
+                "Jeder Schlüssel ist bekannt.",
+                False,
+                12,
+                keys,
+                EVIL,
+            ),
+            ("2", "p", "b", "anteil", "warning", "Amt", "Kein Wert über 100.", True, 0, "[]", "in Ordnung"),
+        ],
+    )
+    component = (
+        "räume",
+        "2006",
+        "viertel",
+        "101",
+        "2018",
+        date(2018, 12, 31),
+        "lage",
+        "anteil",
+        1.0,
+        0.5,
+        0.1,
+        1.0,
+    )
+    insert("mart_index_component", [(*component, 2.0)])
+    connection.close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def marts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_marts(tmp_path_factory.mktemp("marts") / "marts.duckdb")
+
+
+@pytest.fixture(scope="session")
+def site(marts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("out") / "site"
+    render_site(marts, REPORTS, output)
+    return output
+
+
+class Page(HTMLParser):
+    """What tests need of a page: visible text, links, and whether tags are balanced."""
+
+    VOID = ("meta", "link", "path", "rect", "circle", "line", "polyline", "br")
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self.text, self.links, self.tags, self.open = "", [], [], []
+        self.feed(file.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        links = [value or "" for key, value in attrs if key in ("href", "src")]
+        # A link the reader may follow is no request; anything else with an address would be one.
+        self.links += [link for link in links if tag != "a" or not link.startswith("http")]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.fixture
+def small(marts: Path, tmp_path: Path) -> Any:
+    """Render one or more pages given as text with the real templates; returns the output folder."""
+
+    def render(files: dict[str, str] | str, database: Path = marts) -> Path:
+        pages = tmp_path / "reports"
+        for name in ("templates", "static", "words.yml"):
+            target = pages / name
+            target.parent.mkdir(exist_ok=True)
+            if not target.exists():
+                target.symlink_to(REPORTS / name)
+        for name, text in ({"index.md": files} if isinstance(files, str) else files).items():
+            (pages / "pages" / name).parent.mkdir(parents=True, exist_ok=True)
+            (pages / "pages" / name).write_text(text, encoding="utf-8")
+        render_site(database, pages, tmp_path / "site")
+        return tmp_path / "site"
+
+    return render
+
+
+def page(body: str, head: str = "title: Seite") -> str:
+    return f"---\n{head}\n---\n{body}"
+
+
+def query(sql: str, name: str = "rows") -> str:
+    return f"```sql {name}\n{sql}\n```\n"
+
+
+# -- the real pages
+
+
+def test_every_page_is_whole_and_every_link_resolves(site: Path) -> None:
+    files = sorted(site.rglob("*.html"))
+    assert len(files) == 5 + 3 + 9
+    for file in files:
+        parsed = Page(file)
+        assert parsed.open == [], file
+        for href in parsed.links:
+            target = file.parent / href.split("#")[0] if not href.startswith("#") else file
+            assert ":" not in href, f"{file} leaves the site: {href}"
+            assert target.resolve().is_file(), f"{file} → {href}"
+            assert target.resolve().is_relative_to(site.resolve())
+
+
+def test_only_the_reporting_edition_is_shown(site: Path) -> None:
+    assert not [file for file in site.rglob("*.html") if "987.65" in file.read_text(encoding="utf-8")]
+
+
+def test_data_is_escaped_everywhere(site: Path) -> None:
+    escaped = "&lt;script&gt;alert(1)&lt;/script&gt;"
+    texts = {file.name: file.read_text(encoding="utf-8") for file in site.rglob("*.html")}
+    assert not [name for name, text in texts.items() if "<script" in text]
+    for name in (
+        "102.html",
+        "gebiete.html",
+        "quellen.html",
+        "datenqualitaet.html",
+        "index.html",
+        "anteil.html",
+    ):
+        assert escaped in texts[name], name
+    assert "&lt;b&gt;Fett" in texts["anteil.html"]
+    assert "<img" not in texts["anteil.html"]
+
+
+def test_an_area_key_with_sql_and_path_in_it_is_only_a_key(site: Path) -> None:
+    file = site / "gebiet" / "viertel" / f"{safe_file_name(INJECTION)}.html"
+    text = Page(file).text
+    assert "Zoo & Garten" in text
+    assert INJECTION in text
+    assert "Öhringer" not in text
+    assert "49" not in re.findall(r"\d+", text)
+
+
+def test_same_marts_same_bytes(site: Path, marts: Path, tmp_path: Path) -> None:
+    render_site(marts, REPORTS, tmp_path / "again")
+    first = {file.relative_to(site): file.read_bytes() for file in site.rglob("*") if file.is_file()}
+    again = tmp_path / "again"
+    assert first == {
+        file.relative_to(again): file.read_bytes() for file in again.rglob("*") if file.is_file()
+    }
+
+
+def test_numbers_on_an_area_page_equal_the_mart(site: Path, marts: Path) -> None:
+    connection = duckdb.connect(str(marts), read_only=True)
+    decimals = {row[0]: row[8] for row in INDICATORS}
+    rows = connection.execute(
+        "select level, area, indicator, value, class from mart_indicator_value "
+        "where edition = '2006' and period = '2018' and value is not null"
+    ).fetchall()
+    connection.close()
+    assert len(rows) > 15
+    for level, area, indicator, value, group in rows:
+        text = Page(site / "gebiet" / level / f"{safe_file_name(area)}.html").text
+        number = format_number(value, decimals[indicator])
+        assert (f"{group} ({number}" if group else number) in text, (level, area, indicator)
+
+
+def test_numbers_on_an_indicator_page_equal_the_mart(site: Path) -> None:
+    text = Page(site / "indikator" / "anteil.html").text
+    for number in (
+        "10,3\u00a0%",
+        "11,3\u00a0%",
+        "13,3\u00a0%",
+        "13,1\u00a0%",
+        "14,3\u00a0%",
+        "11,0 bis 16,5",
+    ):
+        assert number in text, number
+
+
+def test_each_status_is_said_in_words(site: Path) -> None:
+    text = (site / "indikator" / "anteil.html").read_text(encoding="utf-8")
+    for words in (
+        "geschätzt",
+        "eingeschränkt belastbar",
+        "nicht ausgewiesen: unter der Mindesteinwohnerzahl",
+        "liegt nicht vor: nicht geliefert",
+        "nicht anwendbar: Bezugsgröße ist null",
+    ):
+        assert words in text, words
+    for status in STATUSES[1:]:
+        assert re.search(rf'<rect[^>]*fill="url\(#karte1-{status}\)"', text), status
+        assert f'id="karte1-{status}"' in text
+
+
+def test_names_are_in_german_order(site: Path) -> None:
+    text = Page(site / "gebiet" / "bezirk" / "2.html").text
+    parts = text[text.index("Viertel in diesem Gebiet") :]
+    assert parts.index("Altstadt") < parts.index("Öhringer") < parts.index("Übersee")
+
+
+def test_charts_have_a_name_and_a_table(site: Path) -> None:
+    for file in site.rglob("*.html"):
+        for tag, attributes in Page(file).tags:
+            if tag == "svg" and "aria-hidden" not in attributes:
+                assert attributes["role"] == "img"
+                assert len(attributes["aria-label"] or "") > 10
+    text = (site / "indikator" / "anteil.html").read_text(encoding="utf-8")
+    assert text.count("<figure") == text.count("<details>") == 2
+
+
+def test_the_line_breaks_where_there_is_no_value(site: Path) -> None:
+    text = (site / "indikator" / "anteil.html").read_text(encoding="utf-8")
+    assert "kein Wert für: 2017" in text
+    assert "<polyline" not in text
+    people = (site / "gebiet" / "viertel" / "101.html").read_text(encoding="utf-8")
+    assert people.count("<polyline") == 1
+    assert len(re.findall(r"\d+,\d+", re.findall(r'<polyline points="([^"]*)"', people)[0])) == 3
+
+
+def test_quality_page_names_finding_and_keys(site: Path) -> None:
+    text = Page(site / "datenqualitaet.html").text
+    for words in (
+        "kritisch",
+        "Prüfung der Lieferungen",
+        "Jeder Schlüssel ist bekannt.",
+        "k9 … und 2 weitere",
+    ):
+        assert words in text
+
+
+# -- the engine
+
+
+def test_chained_queries_and_bound_parameters(small: Any) -> None:
+    output = small(
+        {
+            "[area].md": page(
+                query(
+                    "select area, name from mart_area where edition = '2006' and level = 'viertel'", "areas"
+                )
+                + query(
+                    "select * from mart_indicator_value where edition = '2006' and period = '2018'",
+                    "all_values",
+                )
+                + query(
+                    "select * from ${all_values} as v where area = $area and indicator = 'menschen'", "own"
+                )
+                + "{{ params.name }}: {{ value(own, 'value', 'number') }}\n",
+                'title: "{{ params.name }}"',
+            )
+        }
+    )
+    assert len(list(output.glob("*.html"))) == 6
+    assert "1.234" in (output / "101.html").read_text(encoding="utf-8")
+    assert "250" in (output / f"{safe_file_name(INJECTION)}.html").read_text(encoding="utf-8")
+
+
+FAILURES = {
+    "syntax": (page(query("selec 1") + "{{ rows }}"), r'index\.md, line 4, query "rows": .*syntax error'),
+    "unknown table": (
+        page(query("select * from mart_nix") + "{{ rows }}"),
+        r'line 4, query "rows": .*mart_nix',
+    ),
+    "foreign table": (
+        page(query("select * from information_schema.tables") + "{{ rows }}"),
+        r'line 4, query "rows": a query may read mart_\* only, not "information_schema.tables"',
+    ),
+    "hidden in a subquery": (
+        page(
+            query("select * from mart_area where area in (select column_name from duckdb_columns())")
+            + "{{ rows }}"
+        ),
+        r'mart_\* only, not "duckdb_columns"',
+    ),
+    "a file": (page(query("select * from '/etc/passwd'") + "{{ rows }}"), r"mart_\* only"),
+    "reading a file": (
+        page(query("select * from read_csv('/etc/passwd')") + "{{ rows }}"),
+        r'not "read_csv"',
+    ),
+    "not a select": (page(query("drop table mart_area") + "{{ rows }}"), "exactly one SELECT"),
+    "two statements": (page(query("select 1; select 2") + "{{ rows }}"), "exactly one SELECT"),
+    "missing reference": (
+        page(query("select * from ${nix}") + "{{ rows }}"),
+        r'line 4, query "rows": \$\{nix\} names no query of this page; there are: rows',
+    ),
+    "circle": (
+        page(query("select * from ${b}", "a") + query("select * from ${a}", "b") + "{{ a }}"),
+        r'line 4, query "a": queries refer to each other in a circle: a → b → a',
+    ),
+    "empty": (
+        page(query("select area from mart_area where false") + "\n{{ rows }}"),
+        r'index\.md, line 4, query "rows": the query has no rows, and the page declares no text',
+    ),
+    "a value of many rows": (
+        page(query("select area from mart_area") + "\nText\nText {{ value(rows, 'name') }}\n"),
+        r'index\.md, line 9, query "rows": value\(\) needs exactly one row',
+    ),
+    "unknown column in a table": (
+        page(query("select area from mart_area") + "\n{{ table(rows, [\n  column('name', 'Name'),\n]) }}\n"),
+        r'index\.md, line 8, query "rows": unknown column "name"; there are: area',
+    ),
+    "unknown column in a loop": (
+        page(
+            query("select area from mart_area") + "{% for row in rows %}\n\n{{ row.nix }}\n\n{% endfor %}\n"
+        ),
+        r'index\.md, line 9, query "rows": unknown column "nix"; there are: area',
+    ),
+    "unknown area in a map": (
+        page(
+            query(
+                "select 'viertel' as level, '999' as area, 'n' as name, 1.0 as value, 'published' as status"
+            )
+            + "{{ map(rows, 'Karte') }}"
+        ),
+        r'line 7, query "rows": unknown area key "999" on level "viertel"',
+    ),
+    "a value that should be hidden": (
+        page(
+            query("select 'n' as name, 7.0 as value, 'suppressed' as status") + "{{ bar_chart(rows, 'B') }}"
+        ),
+        'status "suppressed" contradicts the value',
+    ),
+    "unknown reason": (
+        page(
+            query("select 'n' as name, null::double as value, 'missing' as status, 'lost' as reason")
+            + "{{ table(rows, [column('value', 'Wert', 'measure')]) }}"
+        ),
+        'unknown reason "lost"',
+    ),
+    "unknown name": (page("Text\n\n{{ nix }}"), r'index\.md, line 6: unknown name "nix"'),
+    "template syntax": (page("Text\n\n{% if %}"), r"index\.md, line 6: "),
+    "python error": (page("\n\n{{ figures() }}"), r"index\.md, line 6: TypeError"),
+    "unsafe attribute": (page("{{ figures.__globals__ }}"), r"index\.md, line 4: SecurityError"),
+    "unused query": (page(query("select 1 as x")), r'line 4, query "rows": the query is never used'),
+    "nameless query": (page("```sql\nselect 1\n```\n"), r"line 4: a query needs one name"),
+    "double name": (page(query("select 1 as x") * 2 + "{{ rows }}"), r"line 7.*two queries of this name"),
+    "component name": (page(query("select 1 as x", "table")), "taken by a component"),
+    "dead link": (page("Text\n\n[hin](fort.md)"), r'index\.md, line 6: link to "fort\.md"'),
+    "dead row link": (
+        page(query("select 1 as x") + "{{ link('g/[x].md', rows[0], 'T') }}"),
+        r'line 7: link to "g/\[x\]\.md", but there is no such page',
+    ),
+    "parameter without page": (page(query("select $x as x") + "{{ rows }}"), r"unknown parameter \$x"),
+    "unknown key": (page("Text", "title: T\nmenu: 3"), 'unknown key "menu"; allowed: title, nav, empty'),
+    "double key": (page("Text", "title: T\ntitle: U"), 'line 2: front matter: key "title" is given twice'),
+    "no title": (page("Text", "nav: 1"), "front matter needs a title"),
+    "no front matter": ("Text", "must begin with front matter"),
+    "text for no query": (page("Text", "title: T\nempty: {nix: Nichts}"), "names no query of this page: nix"),
+}
+
+
+@pytest.mark.parametrize("case", FAILURES)
+def test_a_wrong_page_stops_everything(case: str, small: Any, tmp_path: Path) -> None:
+    text, message = FAILURES[case]
+    with pytest.raises(PageError, match=message):
+        small(text)
+    assert not (tmp_path / "site").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"reports"}
+
+
+def test_two_rows_for_one_page(small: Any) -> None:
+    text = page(query("select 'a' as x from mart_area") + "{{ params.x }}")
+    with pytest.raises(PageError, match=r'\[x\]\.md, line 4, query "rows": two rows for the same page: a'):
+        small({"[x].md": text})
+
+
+def test_two_pages_on_one_file(small: Any) -> None:
+    text = page(query("select x from (values ('Ab'), ('aB')) as v (x)") + "{{ params.x }}")
+    with pytest.raises(PageError, match="would be written twice"):
+        small({"[x].md": text})
+
+
+def test_declared_text_stands_in_for_an_empty_result(small: Any) -> None:
+    text = page(
+        query("select area from mart_area where false") + "{{ table(rows, [column('area', 'Gebiet')]) }}",
+        "title: T\nempty: {rows: Nichts <da>.}",
+    )
+    assert '<p class="empty">Nichts &lt;da&gt;.</p>' in (small(text) / "index.html").read_text(
+        encoding="utf-8"
+    )
+
+
+def test_a_missing_mart_is_no_page_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        render_site(tmp_path / "none.duckdb", REPORTS, tmp_path / "site")
+
+
+def test_an_output_in_use_is_left_alone(marts: Path, tmp_path: Path) -> None:
+    (tmp_path / "keep.txt").write_text("x")
+    with pytest.raises(FileExistsError):
+        render_site(marts, REPORTS, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["keep.txt"]
+
+
+def test_an_empty_release_still_renders(tmp_path: Path) -> None:
+    path = tmp_path / "marts.duckdb"
+    connection = duckdb.connect(str(path))
+    for table, columns in TABLES.items():
+        connection.execute(f"create table {table} ({columns})")
+    connection.execute("insert into mart_region values ('r', 'Leer', 'EPSG:25832', 'g', '1', 'l', null)")
+    connection.close()
+    render_site(path, REPORTS, tmp_path / "site")
+    assert "Es sind noch keine Indikatoren beschrieben." in (tmp_path / "site" / "index.html").read_text(
+        "utf-8"
+    )
+
+
+# -- small functions
+
+
+@pytest.mark.parametrize(
+    ("value", "decimals", "text"),
+    [
+        (1234567.0, 0, "1.234.567"),
+        (0.125, 2, "0,13"),
+        (2.675, 2, "2,68"),
+        (-0.04, 1, "0,0"),
+        (-3.25, 1, "-3,3"),
+        (12, 0, "12"),
+        (0.5, None, "0,5"),
+    ],
+)
+def test_format_number(value: float, decimals: int | None, text: str) -> None:
+    assert format_number(value, decimals) == text
+
+
+def test_format_number_refuses_what_is_none() -> None:
+    with pytest.raises(PageError):
+        format_number(float("nan"), 1)
+
+
+@pytest.mark.parametrize(
+    ("period", "text"),
+    [
+        ("2019", "2019"),
+        ("2018-12-31", "31.12.2018"),
+        ("2024-Q4", "4. Quartal 2024"),
+        ("2024-H1", "1. Halbjahr 2024"),
+        ("2024-03", "März 2024"),
+        ("2019/2021", "2019 bis 2021"),
+    ],
+)
+def test_format_period(period: str, text: str) -> None:
+    assert format_period(period) == text
+
+
+@pytest.mark.parametrize(
+    "value", ["../../etc/passwd", "/", "..", ".", "", "a/b", "a\\b", "con:", "\x00", "ä" * 400]
+)
+def test_safe_file_name_stays_in_its_folder(value: str) -> None:
+    name = safe_file_name(value)
+    assert re.fullmatch(r"[A-Za-z0-9_-]{1,100}", name)
+    assert name != safe_file_name(value + "!")
+
+
+def test_safe_file_name_keeps_a_plain_key() -> None:
+    assert safe_file_name("01011101") == "01011101"
+
+
+def test_quantile_breaks_keep_equal_values_together() -> None:
+    assert quantile_breaks([0.0] * 8 + [1.0, 2.0]) == [0.0]
+    assert quantile_breaks([5.0] * 4) == []
+    assert quantile_breaks([float(number) for number in range(1, 11)]) == [2.0, 4.0, 6.0, 8.0]
+
+
+def test_nice_ticks_enclose_the_values() -> None:
+    for low, high in ((0.0, 7.0), (-3.2, 4.1), (12.0, 12.0), (0.0, 0.0), (3.26e6, 3.31e6)):
+        ticks = nice_ticks(low, high)
+        assert ticks[0] <= low <= high <= ticks[-1]
+        assert 2 <= len(ticks) <= 7
+
+
+def test_palette_gets_darker() -> None:
+    for groups in (1, 2, 5, 12):
+        shades = [
+            sum(int(colour[place : place + 2], 16) for place in (1, 3, 5)) for colour in palette(groups)
+        ]
+        assert len(shades) == groups
+        assert shades == sorted(set(shades), reverse=True)
+
+
+def test_markdown_from_data_is_harmless() -> None:
+    html = render_markdown('<i onclick="x">a</i> [k](javascript:alert(1)) ![b](http://example.org/b.png)')
+    assert "<i" not in html
+    assert "<img" not in html
+    assert 'href="javascript' not in html
