@@ -29,8 +29,9 @@ TABLES: dict[str, dict[str, str]] = {
     },
     "indicator": {
         "indicator": "varchar", "name": "varchar", "short_name": "varchar", "kind": "varchar", "theme": "varchar",
-        "theme_name": "varchar", "unit": "varchar", "unit_label": "varchar", "decimals": "integer", "direction": "varchar",
-        "sort_order": "integer", "definition": "varchar", "formula": "varchar", "limits": "varchar",
+        "theme_name": "varchar", "unit": "varchar", "unit_label": "varchar", "decimals": "integer",
+        "direction": "varchar", "sort_order": "integer", "definition": "varchar", "formula": "varchar",
+        "limits": "varchar",
         "source_note": "varchar", "responsible": "varchar", "year_from": "integer", "year_to": "integer",
         "numerator": "varchar", "denominator": "varchar", "factor": "double", "reported_measure": "varchar",
         "reported_decimals": "integer", "change_indicator": "varchar", "change_years": "integer",
@@ -72,7 +73,11 @@ def build(declared: Declarations, output: Path) -> dict[str, int]:
 def _region(declared: Declarations) -> dict[str, Any]:
     region = declared.region
     finest = declared.geography.levels[0].id
-    return {"region": region.id, "finest_level": finest, **region.model_dump(include=set(TABLES["region"]) - {"region"})}
+    return {
+        "region": region.id,
+        "finest_level": finest,
+        **region.model_dump(include=set(TABLES["region"]) - {"region"}),
+    }
 
 
 def _indicator(indicator: Indicator) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import argparse
 import json
 import logging
 import os
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -59,9 +60,14 @@ def _parser() -> argparse.ArgumentParser:
     for name, text in (("run", "Run the whole job of a region."), ("demo", "Run the demo region.")):
         command = add(name, _run, text, "REGION" if name == "run" else "", reads=False)
         command.add_argument("--inbox", type=Path, help="folder with the deliveries, instead of the region's own inbox")
+    add("dev", _dev, "Open Dagster's user interface on all regions.", "", reads=False).add_argument(
+        "--inbox", type=Path
+    )
     add("status", _status, "Deliveries, findings and the release in force.")
     add("releases", _releases, "All releases of a region.")
-    add("restore", _restore, "Put an earlier release in force again.", reads=False).add_argument("release", metavar="ID")
+    add("restore", _restore, "Put an earlier release in force again.", reads=False).add_argument(
+        "release", metavar="ID"
+    )
     add("diff", _diff, "What changed between two releases.").add_argument("release", nargs=2, metavar="ID")
     add("reports", _reports, "Render the pages of the release in force into a folder.", reads=False).add_argument(
         "output", type=Path
@@ -125,16 +131,25 @@ def _missing(declared: Declarations, data: RegionData) -> list[str]:
     from dagster_project.definitions import geometry_folders
 
     folders = geometry_folders(project(), declared, data)
-    lines = [
-        f"  {item.path}\n      {item.title}. Bezug: {item.origin}"
-        for item in geography.missing_files(list(declared.geographies.values()), folders)
-    ]
+    wanted: dict[str, list[str]] = {}
+    for item in geography.missing_files(list(declared.geographies.values()), folders):
+        wanted.setdefault(f"{item.title}. Bezug: {item.origin}", []).append(item.path)
     for contract in landing.missing_sources(declared.region, list(declared.contracts.values()), data):
-        names = ", ".join(dict.fromkeys(layout.name for layout in contract.files))
-        lines.append(f"  {contract.folder}/ mit Dateien {names}\n      {contract.title}. Bezug: {contract.origin}")
-    if not lines:
+        names = [f"{contract.folder}/{_readable(layout.name)}" for layout in contract.files]
+        wanted[f"{contract.title}. Bezug: {contract.origin}"] = names
+    if not wanted:
         return []
-    return [f"Für die Region {declared.region.name} fehlen amtliche Dateien. Bitte ablegen unter {data.inbox}:", *lines]
+    heading = f"Für die Region {declared.region.name} fehlen amtliche Dateien. Bitte ablegen unter {data.inbox}:"
+    return [
+        heading,
+        *(line for text, names in wanted.items() for line in ("", text, *(f"  {name}" for name in names))),
+    ]
+
+
+def _readable(pattern: str) -> str:
+    """A file name pattern as a person would write it: named groups in angle brackets, a star for anything."""
+    named = re.sub(r"\(\?P<(\w+)>[^)]*\)", r"<\1>", pattern)
+    return named.replace(".*", "*").replace("\\", "")
 
 
 def _execute(declared: Declarations, data: RegionData) -> int:
@@ -162,16 +177,27 @@ def prepare_dagster() -> None:
     home.mkdir(parents=True, exist_ok=True)
     configuration = home / "dagster.yaml"
     if not configuration.is_file():
-        configuration.write_text("telemetry:\n  enabled: false\n", encoding="utf-8")
+        configuration.write_text("telemetry:\n  enabled: false\nnux:\n  enabled: false\n", encoding="utf-8")
     os.environ["DAGSTER_HOME"] = str(home)
     os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
+
+
+def _dev(options: argparse.Namespace) -> int:
+    """Dagster's web server and daemon, in this process's place."""
+    if options.inbox:
+        os.environ["SOZIALRAUM_INBOX"] = str(options.inbox.resolve())
+    prepare_dagster()
+    dagster = Path(sys.executable).with_name("dagster")
+    os.execv(dagster, [str(dagster), "dev", "-m", "dagster_project.code_location"])  # noqa: S606
 
 
 def _outcome(result: Any, data: RegionData) -> int:
     """The exit code of a run, and what a person must know about it on the screen."""
     from dagster_project import gate
 
-    failures = [event.event_specific_data.error for event in result.all_events if event.event_type_value == "STEP_FAILURE"]
+    failures = [
+        event.event_specific_data.error for event in result.all_events if event.event_type_value == "STEP_FAILURE"
+    ]
     for error in failures:
         cause = error.cause or error
         if cause.cls_name == "GateClosed":
@@ -217,7 +243,9 @@ def _status(options: argparse.Namespace) -> int:
         return DONE
     print(f"Region {declared.region.name}: Veröffentlichung {report['release'] or 'noch keine'}")
     for source, state in sources.items():
-        print(f"  {source}: {state['deliveries']} Lieferungen bis {state['latest_period']}, {state['rejected']} abgelehnt")
+        print(
+            f"  {source}: {state['deliveries']} Lieferungen bis {state['latest_period']}, {state['rejected']} abgelehnt"
+        )
     for finding in open_findings:
         print(f"  {finding['severity']} {finding['subject']} {finding['name']}: {finding['message']}")
     return DONE
@@ -283,7 +311,16 @@ def _doctor(options: argparse.Namespace) -> int:
     import platform
     from importlib.metadata import version
 
-    names = ("duckdb", "dbt-core", "dbt-duckdb", "dagster", "great-expectations", "pandas", "geopandas", "jinja2")
+    names = (
+        "duckdb",
+        "dbt-core",
+        "dbt-duckdb",
+        "dagster",
+        "great-expectations",
+        "pandas",
+        "geopandas",
+        "jinja2",
+    )
     root = project()
     report = {
         "python": platform.python_version(),

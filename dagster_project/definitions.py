@@ -14,7 +14,17 @@ from typing import Any
 
 import dagster as dg
 
-from dagster_project import catalogue, declarations, disclosure, gate, geography, landing, release, reports, transform
+from dagster_project import (
+    catalogue,
+    declarations,
+    disclosure,
+    gate,
+    geography,
+    landing,
+    release,
+    reports,
+    transform,
+)
 from dagster_project.declarations import Contract, Declarations
 from dagster_project.settings import Project, RegionData, exclusive, project, region_data
 
@@ -28,7 +38,9 @@ def region_definitions(root: Project, region: str) -> dg.Definitions:
     data = region_data(region)
     declared = declarations.load(root, region)
     wiring = _Wiring(root, declared, data)
-    job = dg.define_asset_job(region, selection=dg.AssetSelection.key_prefixes(region), executor_def=dg.in_process_executor)
+    job = dg.define_asset_job(
+        region, selection=dg.AssetSelection.key_prefixes(region), executor_def=dg.in_process_executor
+    )
     return dg.Definitions(
         assets=wiring.assets(),
         asset_checks=[wiring.gate_2()],
@@ -101,8 +113,15 @@ class _Wiring:
         def landed_source() -> dg.MaterializeResult:
             with exclusive(self.data):
                 receipts = landing.land(self.declared.region, contract, self.data)
-            verdicts = {verdict: sum(r.verdict == verdict for r in receipts) for verdict in ("accepted", "partly", "rejected")}
-            log.info("Quelle %s: %s Lieferungen, davon %s abgelehnt", contract.id, len(receipts), verdicts["rejected"])
+            verdicts = {
+                verdict: sum(r.verdict == verdict for r in receipts) for verdict in ("accepted", "partly", "rejected")
+            }
+            log.info(
+                "Quelle %s: %s Lieferungen, davon %s abgelehnt",
+                contract.id,
+                len(receipts),
+                verdicts["rejected"],
+            )
             return dg.MaterializeResult(metadata={**verdicts, "rows": sum(r.rows_accepted for r in receipts)})
 
         return landed_source
@@ -130,6 +149,7 @@ class _Wiring:
             with exclusive(self.data):
                 findings = gate.judge_deliveries(self.declared, self.data, receipts)
             _report(findings)
+            _report_unclaimed(self.declared, self.data)
             yield dg.MaterializeResult()
             for finding in findings:
                 yield _check_result(finding, key, f"{finding.subject}__{finding.suite}__{finding.name}")
@@ -137,7 +157,9 @@ class _Wiring:
         return judged_deliveries
 
     def _checks_of_gate_1(self) -> list[tuple[str, str]]:
-        found = [(f"{source}__contract__verdict", "Verdict of contract and checks.") for source in self.declared.contracts]
+        found = [
+            (f"{source}__contract__verdict", "Verdict of contract and checks.") for source in self.declared.contracts
+        ]
         return found + [
             (f"{source}__{suite.id}__{check.name}", check.why)
             for source in self.declared.contracts
@@ -216,7 +238,12 @@ class _Wiring:
             "geography": release.files_digest(self.data.geography.glob("*.parquet"), self.data.geography),
             "declarations": release.digest(self.declared),
             "code": release.files_digest(
-                (path for pattern in CODE for path in self.root.root.glob(pattern) if path.is_file() and _is_source(path)),
+                (
+                    path
+                    for pattern in CODE
+                    for path in self.root.root.glob(pattern)
+                    if path.is_file() and _is_source(path)
+                ),
                 self.root.root,
             ),
         }
@@ -318,6 +345,13 @@ def _report(findings: list[gate.Finding]) -> None:
                 logging.ERROR if finding.blocks else logging.WARNING,
                 "Gate %s, %s, %s: %s", finding.gate, finding.subject, finding.name, finding.message,
             )  # fmt: skip
+
+
+def _report_unclaimed(declared: Declarations, data: RegionData) -> None:
+    unread = landing.unclaimed(declared.region, list(declared.contracts.values()), data.inbox)
+    if unread:
+        named = ", ".join(path.name for path in unread[:3])
+        log.info("Kein Vertrag beschreibt %s Dateien, sie bleiben ungelesen: %s …", len(unread), named)
 
 
 def _check_result(finding: gate.Finding, key: dg.AssetKey, name: str) -> dg.AssetCheckResult:

@@ -71,13 +71,16 @@ class GateClosed(Exception):
 
     def __init__(self, findings: Iterable[Finding]) -> None:
         self.findings = [finding for finding in findings if finding.blocks]
-        super().__init__("\n".join(f"{item.subject}, {item.suite} {item.name}: {item.message}" for item in self.findings))
+        super().__init__(
+            "\n".join(f"{item.subject}, {item.suite} {item.name}: {item.message}" for item in self.findings)
+        )
 
 
 def findings_frame(findings: Iterable[Finding]) -> pd.DataFrame:
     """Findings as a table: columns as in `FINDING_TYPES`, the failing keys as JSON text."""
     rows = [
-        {**asdict(finding), "failing_keys": json.dumps(finding.failing_keys, ensure_ascii=False)} for finding in findings
+        {**asdict(finding), "failing_keys": json.dumps(finding.failing_keys, ensure_ascii=False)}
+        for finding in findings
     ]
     return pd.DataFrame(rows, columns=list(FINDING_TYPES))
 
@@ -97,7 +100,11 @@ def judge_deliveries(declared: Declarations, data: RegionData, receipts: dict[st
         found, decided = _judge_source(declared, contract, data, receipts.get(source, []))
         findings += found
         deliveries += decided
-    write_frame(pd.DataFrame(deliveries, columns=list(DELIVERY_TYPES)), data.judged / "delivery.parquet", DELIVERY_TYPES)
+    write_frame(
+        pd.DataFrame(deliveries, columns=list(DELIVERY_TYPES)),
+        data.judged / "delivery.parquet",
+        DELIVERY_TYPES,
+    )
     write_frame(findings_frame(findings), data.judged / "finding.parquet", FINDING_TYPES)
     return findings
 
@@ -130,7 +137,9 @@ def _tables_of_gate_1(
 ) -> None:
     """What a frame of gate 1 may read: `landed` rows, `delivery` with its predecessor, and `expected` areas."""
     readable = [receipt for receipt in receipts if receipt["verdict"] != "rejected"]
-    connection.register("receipt", pd.DataFrame(readable, columns=[*DELIVERY_TYPES]).astype("str"))
+    connection.register(
+        "receipt", pd.DataFrame(readable, columns=[*DELIVERY_TYPES, "missing_areas_at_most"]).astype("str")
+    )
     connection.execute(
         f"""
         create temp view landed as select * from read_parquet({literal(data.raw / contract.id / "*.parquet")});
@@ -138,6 +147,7 @@ def _tables_of_gate_1(
         create temp table delivery as
         select
             delivery, municipality, period, reference_date::date as reference_date, geography, edition, level,
+            missing_areas_at_most::double as missing_areas_at_most,
             lag(delivery) over (
                 partition by municipality, geography, edition, level order by reference_date, version::integer
             ) as previous_delivery
@@ -191,8 +201,10 @@ def _verdict(contract: Contract, decided: list[Receipt]) -> Finding:
     messages = []
     for receipt in rejected:
         instead = standing.get(_about(receipt))
-        consequence = f"Es gilt weiter {instead['file_name']} (Version {instead['version']})." if instead else (
-            "Eine frühere gültige Lieferung gibt es nicht."
+        consequence = (
+            f"Es gilt weiter {instead['file_name']} (Version {instead['version']})."
+            if instead
+            else ("Eine frühere gültige Lieferung gibt es nicht.")
         )
         messages.append(f"{receipt['file_name']} abgelehnt: {' '.join(receipt['reasons'])} {consequence}")
     blocks = any(_about(receipt) not in standing for receipt in rejected)
@@ -239,9 +251,7 @@ def judge_marts(declared: Declarations, marts: Path) -> list[Finding]:
     with duckdb.connect() as connection:
         for path in sorted(marts.glob("mart_*.parquet")):
             connection.execute(f"create temp view {path.stem} as select * from read_parquet({literal(path)})")
-        return [
-            _judge(connection, suite, check, "marts") for suite in declared.suites_for(2) for check in suite.checks
-        ]
+        return [_judge(connection, suite, check, "marts") for suite in declared.suites_for(2) for check in suite.checks]
 
 
 # ---------------------------------------------------------------- one check
@@ -252,13 +262,13 @@ def _judge(connection: duckdb.DuckDBPyConnection, suite: Suite, check: Check, su
     try:
         frame = connection.execute(check.frame).df()
         success, failing, keys, problem = _validated(frame, check)
-    except duckdb.Error as error:
+    except Exception as error:  # whatever keeps a check from being made closes the gate and must not end the run
         success, failing, keys, problem = False, 0, [], f"Die Prüfung selbst ist fehlerhaft: {error}"
     if success:
         message = "In Ordnung."
     else:
         message = f"{check.why} {problem or f'Betroffen: {_listed([_named(key) for key in keys], failing)}.'}"
-    decides_by_row = suite.gate == 1 and bool(keys)
+    decides_by_row = suite.gate == 1 and bool(keys) and "delivery" in check.keys
     return Finding(
         gate=suite.gate,
         suite=suite.id,

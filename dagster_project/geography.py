@@ -57,7 +57,8 @@ def build(region: Region, geographies: list[Geography], folders: list[Path], out
 
     `area.parquet`: one row per geography, edition, level and area, with parent, municipality, validity,
     area in km² and outline as WKT; `exists_from` and `exists_to` only where declared for that very area: a source
-    may well speak of an edition before its first day. `area_ancestor.parquet`: every area with itself and each area above it.
+    may well speak of an edition before its first day.
+    `area_ancestor.parquet`: every area with itself and each area above it.
     Raises `GeographyError` in German, naming file and key.
     """
     frames = [
@@ -70,7 +71,9 @@ def build(region: Region, geographies: list[Geography], folders: list[Path], out
     areas = _with_municipality(areas, ancestors, region.municipality_level)
     write_frame(areas, output / "area.parquet", dict.fromkeys(DATES, "date"))
     write_frame(ancestors, output / "area_ancestor.parquet")
-    return {f"{geography} {edition}": len(rows) for (geography, edition), rows in areas.groupby(["geography", "edition"])}
+    return {
+        f"{geography} {edition}": len(rows) for (geography, edition), rows in areas.groupby(["geography", "edition"])
+    }
 
 
 def _edition_areas(region: Region, geography: Geography, edition: Edition, folders: list[Path]) -> pd.DataFrame:
@@ -114,7 +117,7 @@ def _layer_areas(
     if layer.outline == "dissolve":
         if finer is None:
             raise GeographyError(
-                f"Gliederung {geography.id}: die feinste Ebene {level.id} kann nicht aus einer feineren gebildet werden."
+                f"Gliederung {geography.id}: die Ebene {level.id} ist die feinste und kann nicht „dissolve“ sein."
             )
         outlines = finer.dissolve(by="parent")["geometry"]
         lacking = sorted(set(rows["area"]) - set(outlines.index))
@@ -178,8 +181,8 @@ def _projected(frame: gpd.GeoDataFrame, region: Region, layer: Layer) -> gpd.Geo
         raise GeographyError(f"{layer.file}: das Koordinatensystem {layer.crs} ist unbekannt ({error}).") from error
     if np.isinf(projected.total_bounds).any():
         raise GeographyError(
-            f"{layer.file}: die Koordinaten passen nicht zum Koordinatensystem {frame.crs.name}. Vermutlich ist es in der "
-            f"Datei falsch angegeben oder fehlt; erklären lässt es sich im Gliederungs-YAML unter „crs“."
+            f"{layer.file}: die Koordinaten passen nicht zum Koordinatensystem {frame.crs.name}. Vermutlich ist es in "
+            f"der Datei falsch angegeben oder fehlt; erklären lässt es sich im Gliederungs-YAML unter „crs“."
         )
     return projected
 
@@ -214,7 +217,9 @@ def _attributes(source: gpd.GeoDataFrame, level: Level, layer: Layer) -> pd.Data
     if level.parent.constant is not None:
         return rows.assign(parent=level.parent.constant)
     if level.parent.attribute not in source.columns:
-        raise GeographyError(f"{layer.file}: das Merkmal „{level.parent.attribute}“ fehlt (Schlüssel des Elterngebiets).")
+        raise GeographyError(
+            f"{layer.file}: das Merkmal „{level.parent.attribute}“ fehlt (Schlüssel des Elterngebiets)."
+        )
     return rows.assign(parent=source[level.parent.attribute].astype(str))
 
 
@@ -304,7 +309,9 @@ def _ancestors(areas: pd.DataFrame) -> pd.DataFrame:
     while len(step):
         step = step.merge(above, on=["geography", "edition", "ancestor_level", "ancestor"])
         step = step.assign(
-            ancestor=step["parent"], ancestor_level=step["parent_level"], ancestor_rank=step["ancestor_rank"] + 1
+            ancestor=step["parent"],
+            ancestor_level=step["parent_level"],
+            ancestor_rank=step["ancestor_rank"] + 1,
         )[[*identity, "ancestor", "ancestor_level", "ancestor_rank"]]
         found.append(step)
     return pd.concat([frame for frame in found if len(frame)], ignore_index=True)

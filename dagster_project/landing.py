@@ -65,6 +65,7 @@ class Receipt:
     sha256: str
     landed_at: str
     fingerprint: str
+    missing_areas_at_most: float = 0.0
     verdict: str = "rejected"
     rows_read: int = 0
     rows_accepted: int = 0
@@ -85,16 +86,23 @@ def arrivals(region: Region, contract: Contract, inbox: Path) -> list[Arrival]:
 
     In a region of one municipality the municipality's folder may be left out.
     """
-    folders = {municipality.id: inbox / municipality.id / contract.folder for municipality in region.municipalities}
-    if len(region.municipalities) == 1 and (inbox / contract.folder).is_dir():
-        folders = {region.municipalities[0].id: inbox / contract.folder}
     found = [
         arrival
-        for municipality, folder in folders.items()
-        for path in sorted(folder.glob("*"))
-        if path.is_file() and (arrival := _claimed(path, municipality, contract))
+        for municipality, path in _files(region, contract.folder, inbox)
+        if (arrival := _claimed(path, municipality, contract))
     ]
     return sorted(found, key=lambda arrival: (arrival.about, arrival.path.name))
+
+
+def unclaimed(region: Region, contracts: Sequence[Contract], inbox: Path) -> list[Path]:
+    """Files in the sources' folders that no contract describes, or whose name tells no possible period."""
+    folders = sorted({contract.folder for contract in contracts})
+    return [
+        path
+        for folder in folders
+        for municipality, path in _files(region, folder, inbox)
+        if not any(_claimed(path, municipality, contract) for contract in contracts if contract.folder == folder)
+    ]
 
 
 def missing_sources(region: Region, contracts: Sequence[Contract], data: RegionData) -> list[Contract]:
@@ -106,12 +114,28 @@ def missing_sources(region: Region, contracts: Sequence[Contract], data: RegionD
     ]
 
 
+def _files(region: Region, folder: str, inbox: Path) -> list[tuple[str, Path]]:
+    """Municipality and path of every file that lies in a source's folder."""
+    folders = {municipality.id: inbox / municipality.id / folder for municipality in region.municipalities}
+    if len(region.municipalities) == 1 and (inbox / folder).is_dir():
+        folders = {region.municipalities[0].id: inbox / folder}
+    return [
+        (municipality, path)
+        for municipality, place in folders.items()
+        for path in sorted(place.glob("*"))
+        if path.is_file()
+    ]
+
+
 def _claimed(path: Path, municipality: str, contract: Contract) -> Arrival | None:
     for layout in contract.files:
         match = re.fullmatch(layout.name, path.name)
         if match:
             period = layout.period.format(**match.groupdict())
-            return Arrival(path, municipality, layout, period, reference_date(contract, period))
+            try:
+                return Arrival(path, municipality, layout, period, reference_date(contract, period))
+            except ValueError:  # a month 13 in a file name: nobody's delivery, and said so by `unclaimed`
+                return None
     return None
 
 
@@ -169,8 +193,15 @@ def _announced(contract: Contract, arrival: Arrival, receipts: dict[str, Receipt
     with arrival.path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     delivery = hashlib.sha256("|".join((contract.id, *arrival.about, sha256)).encode()).hexdigest()[:16]
+    own = arrival.layout.missing_areas_at_most
+    missing_areas_at_most = contract.missing_areas_at_most if own is None else own
     if delivery in receipts:
-        return replace(receipts[delivery], fingerprint=fingerprint, file_name=arrival.path.name)
+        return replace(
+            receipts[delivery],
+            fingerprint=fingerprint,
+            file_name=arrival.path.name,
+            missing_areas_at_most=missing_areas_at_most,
+        )
     earlier = [receipt for receipt in receipts.values() if receipt.about == arrival.about]
     return Receipt(
         delivery=delivery,
@@ -187,6 +218,7 @@ def _announced(contract: Contract, arrival: Arrival, receipts: dict[str, Receipt
         sha256=sha256,
         landed_at=datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="seconds"),
         fingerprint=fingerprint,
+        missing_areas_at_most=missing_areas_at_most,
     )
 
 
@@ -213,7 +245,10 @@ def _landed(
             counts = reading.read_file(connection, arrival.path, layout, _period_text(layout, arrival), data.root)
             receipt = _judged(connection, contract, receipt, counts)
         except Unreadable as error:
-            receipt = replace(receipt, verdict="rejected", reasons=[breach.reason for breach in error.breaches])
+            counts = reading.Counts(read=0, quarantined=0, skipped=0)
+            receipt = _counted(
+                replace(receipt, reasons=[breach.reason for breach in error.breaches]), "rejected", counts
+            )
             _store_breaches(connection, error.breaches)
         _write(connection, contract, receipt, data)
     write_json(asdict(receipt), data.receipts / receipt.source / f"{receipt.delivery}.json")
@@ -238,8 +273,11 @@ def _refuse_repeated_content(receipt: Receipt, receipts: dict[str, Receipt]) -> 
     for other in receipts.values():
         if other.sha256 == receipt.sha256 and other.about != receipt.about and other.verdict != "rejected":
             raise Unreadable(
-                Breach("repeated_content", f"Der Inhalt ist derselbe wie in {other.file_name} für den Zeitraum "
-                       f"{other.period}. Vermutlich wurde die falsche Datei unter diesem Namen abgelegt.")
+                Breach(
+                    "repeated_content",
+                    f"Der Inhalt ist derselbe wie in {other.file_name} für den Zeitraum "
+                    f"{other.period}. Vermutlich wurde die falsche Datei unter diesem Namen abgelegt.",
+                )
             )
 
 
@@ -260,14 +298,18 @@ def _judged(
             f"(erlaubt: {contract.rejected_rows_at_most * 100:g} %).",
             *_examples(connection),
         ]
+    verdict = "rejected" if rejected else "partly" if counts.quarantined else "accepted"
+    return _counted(replace(receipt, reasons=reasons), verdict, counts)
+
+
+def _counted(receipt: Receipt, verdict: str, counts: reading.Counts) -> Receipt:
     return replace(
         receipt,
-        verdict="rejected" if rejected else "partly" if counts.quarantined else "accepted",
+        verdict=verdict,
         rows_read=counts.read,
         rows_accepted=counts.read - counts.quarantined,
         rows_quarantined=counts.quarantined,
         rows_skipped=counts.skipped,
-        reasons=reasons,
     )
 
 
@@ -296,7 +338,10 @@ _NO_BREACH = (
 
 def _store_breaches(connection: duckdb.DuckDBPyConnection, breaches: Sequence[Breach]) -> None:
     connection.execute(
-        "create or replace temp table breach (row bigint, column_name varchar, value varchar, rule varchar, reason varchar)"
+        """
+        create or replace temp table breach
+            (row bigint, column_name varchar, value varchar, rule varchar, reason varchar)
+        """
     )
     connection.executemany(
         "insert into breach values (null, ?, null, ?, ?)",
@@ -321,11 +366,19 @@ def _write(connection: duckdb.DuckDBPyConnection, contract: Contract, receipt: R
         write_query(connection, f"select {_identity(receipt)}, {columns} from accepted order by row, column_name", raw)
     if connection.execute("select count(*) from breach").fetchone() != (0,):
         named = f"{literal(receipt.delivery)} as delivery, {literal(receipt.file_name)} as file_name, breach.*"
-        write_query(connection, f"select {_BREACH} from (select {named} from breach) order by row, column_name, rule", quarantine)
+        write_query(
+            connection,
+            f"select {_BREACH} from (select {named} from breach) order by row, column_name, rule",
+            quarantine,
+        )
 
 
 def _write_columns(contract: Contract, data: RegionData) -> None:
     """An empty file with the columns of a source's rows: readers of the folder know them before the first delivery."""
+    path = data.raw / contract.id / "_columns.parquet"
     columns = ", ".join(f"cast(null as {kind}) as {name}" for name, kind in contract.landed_columns.items())
     with duckdb.connect() as connection:
-        write_query(connection, f"select {columns} limit 0", data.raw / contract.id / "_columns.parquet")
+        wanted = connection.execute(f"select {columns} limit 0").description
+        if path.is_file() and connection.execute(f"from read_parquet({literal(path)})").description == wanted:
+            return
+        write_query(connection, f"select {columns} limit 0", path)

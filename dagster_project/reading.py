@@ -70,7 +70,11 @@ class Layout:
 
 
 def read_file(
-    connection: duckdb.DuckDBPyConnection, path: Path, layout: Layout, period_text: str | None, workspace: Path
+    connection: duckdb.DuckDBPyConnection,
+    path: Path,
+    layout: Layout,
+    period_text: str | None,
+    workspace: Path,
 ) -> Counts:
     """Fill the tables `accepted` and `breach` from a file.
 
@@ -114,9 +118,14 @@ def _refuse_other_kinds(path: Path) -> None:
 
 @contextmanager
 def _as_utf8(path: Path, encoding: str, workspace: Path) -> Iterator[Path]:
-    """The file itself where it is UTF-8, else a transcoded copy that is gone afterwards."""
-    if encoding == "utf-8":
-        for _ in _decoded(path, encoding):
+    """The file itself where it is UTF-8, else a transcoded copy that is gone afterwards.
+
+    A byte order mark outweighs the contract: whoever writes one writes UTF-8.
+    """
+    with path.open("rb") as file:
+        has_mark = file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
+    if encoding == "utf-8" or has_mark:
+        for _ in _decoded(path, "utf-8"):
             pass
         yield path
         return
@@ -145,8 +154,11 @@ def _decoded(path: Path, encoding: str) -> Iterator[str]:
         line += error.object[: error.start].count(b"\n")
         name, byte = ENCODING_NAMES[encoding], error.object[error.start]
         raise Unreadable(
-            Breach("wrong_encoding", f"Die Datei ist nicht in {name} gespeichert (Zeile {line}, Byte 0x{byte:02X}). "
-                   f"Bitte als {name} speichern und erneut liefern.")
+            Breach(
+                "wrong_encoding",
+                f"Die Datei ist nicht in {name} gespeichert (Zeile {line}, Byte 0x{byte:02X}). "
+                f"Bitte als {name} speichern und erneut liefern.",
+            )
         ) from error
 
 
@@ -160,9 +172,12 @@ def _header(path: Path, layout: Layout) -> list[str]:
     found = [layout.column(name) for name in header]
     if not any(found):
         raise Unreadable(
-            Breach("wrong_header", f"Die erste Zeile nennt keine Spalte des Vertrags („{_start(';'.join(header))}“). "
-                   f"Erwartet wird eine Kopfzeile mit {_start(', '.join(column.name for column in layout.read_columns))}, "
-                   f"Trennzeichen „{layout.delimiter}“.")
+            Breach(
+                "wrong_header",
+                f"Die erste Zeile nennt keine Spalte des Vertrags („{_start(';'.join(header))}“). "
+                f"Erwartet wird eine Kopfzeile mit {_start(', '.join(column.name for column in layout.read_columns))}, "
+                f"Trennzeichen „{layout.delimiter}“.",
+            )
         )
     unknown = [name for name, column in zip(header, found, strict=True) if column is None]
     present = [column.name for column in found if column is not None]
@@ -182,8 +197,12 @@ def _header(path: Path, layout: Layout) -> list[str]:
     ]
     if layout.contract.other_columns == "refuse" and not breaches:
         breaches = [
-            Breach("unknown_column", f"Die {number}. Spalte „{_start(name)}“ steht nicht im Vertrag. Bitte weglassen oder "
-                   "im Vertrag mit „role: ignore“ erklären.", name)
+            Breach(
+                "unknown_column",
+                f"Die {number}. Spalte „{_start(name)}“ steht nicht im Vertrag. Bitte weglassen oder "
+                "im Vertrag mit „role: ignore“ erklären.",
+                name,
+            )
             for number, (name, column) in enumerate(zip(header, found, strict=True), start=1)
             if column is None
         ]
@@ -216,8 +235,11 @@ def _read_lines(connection: duckdb.DuckDBPyConnection, path: Path, layout: Layou
         connection.execute(create_parsed)
     except duckdb.InvalidInputException as error:
         raise Unreadable(
-            Breach("mixed_line_ends", "Die Datei mischt verschiedene Zeilenenden und lässt sich nicht in Zeilen teilen. "
-                   "Bitte den Export wiederholen.")
+            Breach(
+                "mixed_line_ends",
+                "Die Datei mischt verschiedene Zeilenenden und lässt sich nicht in Zeilen teilen. "
+                "Bitte den Export wiederholen.",
+            )
         ) from error
     connection.execute(
         f"""
@@ -234,13 +256,14 @@ def _read_lines(connection: duckdb.DuckDBPyConnection, path: Path, layout: Layou
     swallowing = connection.execute("select min(row) from broken where swallows_rows").fetchone()
     if swallowing and swallowing[0] is not None:
         raise Unreadable(
-            Breach("open_quotation", f"In Zeile {swallowing[0]} beginnt ein Anführungszeichen, das nicht in derselben Zelle "
-                   "endet; die folgenden Zeilen lassen sich nicht lesen. Bitte die Zelle berichtigen.")
+            Breach(
+                "open_quotation",
+                f"In Zeile {swallowing[0]} beginnt ein Anführungszeichen, das nicht in derselben Zelle "
+                "endet; die folgenden Zeilen lassen sich nicht lesen. Bitte die Zelle berichtigen.",
+            )
         )
     connection.execute("create temp table blank (row bigint)")
-    blank = _blank_lines(path)
-    if blank:
-        connection.executemany("insert into blank values (?)", [[row] for row in blank])
+    connection.execute("insert into blank select unnest($rows::bigint[])", {"rows": _blank_lines(path)})
     texts = ", ".join(
         f"trim(coalesce({identifier(column.name)}, '')) as {identifier(column.name)}"
         if column.name in names
@@ -272,7 +295,9 @@ def _blank_lines(path: Path) -> list[int]:
 def _refuse_no_rows(connection: duckdb.DuckDBPyConnection) -> None:
     found = connection.execute("select (select count(*) from line) + (select count(*) from broken)").fetchone()
     if found == (0,):
-        raise Unreadable(Breach("no_rows", "Die Datei enthält keine Datenzeilen. Bitte den Export prüfen und erneut liefern."))
+        raise Unreadable(
+            Breach("no_rows", "Die Datei enthält keine Datenzeilen. Bitte den Export prüfen und erneut liefern.")
+        )
 
 
 def _skip_rows(connection: duckdb.DuckDBPyConnection, layout: Layout) -> int:
@@ -285,8 +310,12 @@ def _skip_rows(connection: duckdb.DuckDBPyConnection, layout: Layout) -> int:
         assert found is not None
         if found[0] > rule.at_most:
             raise Unreadable(
-                Breach("too_many_skipped_rows", f"{found[0]} Zeilen (ab Zeile {found[1]}) sind keine Datenzeilen "
-                       f"({rule.reason}); erwartet: höchstens {rule.at_most}.", layout.key.name)
+                Breach(
+                    "too_many_skipped_rows",
+                    f"{found[0]} Zeilen (ab Zeile {found[1]}) sind keine Datenzeilen "
+                    f"({rule.reason}); erwartet: höchstens {rule.at_most}.",
+                    layout.key.name,
+                )
             )
         connection.execute(f"delete from line where {meets}")
         skipped += found[0]
@@ -317,14 +346,22 @@ def _type_cells(connection: duckdb.DuckDBPyConnection, layout: Layout) -> None:
         + "".join(f", {name} {kind}" for name, kind in dimensions.items())
         + ")"
     )
-    connection.executemany(
-        f"insert into value_column values ({', '.join('?' * (4 + len(dimensions)))})",
+    # one statement: row by row takes longer than reading the file
+    place = f"({', '.join('?' * (4 + len(dimensions)))})"
+    connection.execute(
+        f"insert into value_column values {', '.join([place] * len(layout.values))}",
         [
-            [column.name, column.type, column.minimum, column.maximum, *(column.dimensions.get(d) for d in dimensions)]
+            value
             for column in layout.values
+            for value in (
+                *(column.name, column.type, column.minimum, column.maximum),
+                *(column.dimensions.get(name) for name in dimensions),
+            )
         ],
     )
-    meaning = " ".join(f"when {_symbol_condition(symbol, i)} then '{symbol.means}'" for i, symbol in enumerate(layout.symbols))
+    meaning = " ".join(
+        f"when {_symbol_condition(symbol, i)} then '{symbol.means}'" for i, symbol in enumerate(layout.symbols)
+    )
     number = r"-?([0-9]{1,15}([.][0-9]*)?|[.][0-9]+)".replace("[.]", f"[{layout.decimal}]")
     connection.execute(
         f"""
@@ -396,7 +433,7 @@ def _find_breaches(connection: duckdb.DuckDBPyConnection, layout: Layout, period
             case when text = '' then 'empty' else 'not_a_number' end,
             case when text = ''
                 then 'Der Wert fehlt. Bitte die Zahl oder ein im Vertrag erklärtes Zeichen eintragen.'
-                else 'Das ist weder eine Zahl (Dezimalzeichen „{layout.decimal}“) noch ein im Vertrag erklärtes Zeichen.'
+                else 'Das ist weder eine Zahl (Dezimalzeichen „{layout.decimal}“) noch ein Zeichen des Vertrags.'
             end
         from cell where meaning = 'number' and value is null
 

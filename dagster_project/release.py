@@ -105,7 +105,10 @@ def publish(
         standing = current(data)
         if standing is not None and standing.manifest["digest"] == identity:
             return standing
-        earlier = next((path for path in _published(data) if read_json(path / "manifest.json")["digest"] == identity), None)
+        earlier = next(
+            (path for path in _published(data) if read_json(path / "manifest.json")["digest"] == identity),
+            None,
+        )
         if earlier is not None:
             _flip(data, earlier)
             return Release(earlier.name, earlier, created=False)
@@ -114,7 +117,7 @@ def publish(
         render(candidate / "marts.duckdb", candidate / "site")
         write_json(_manifest(path.name, identity, inputs, findings, tables, candidate), candidate / "manifest.json")
         _seal(candidate)
-        os.rename(candidate, path)
+        candidate.rename(path)
         _sync(data.releases)
         _flip(data, path)
         return Release(path.name, path, created=True)
@@ -215,7 +218,9 @@ def _write_tables(
 
 
 def _write_checks(connection: duckdb.DuckDBPyConnection, findings: list[dict[str, Any]], path: Path) -> None:
-    types = {name: "boolean" if name == "success" else "bigint" if name == "failing" else "varchar" for name in CHECK_COLUMNS}
+    types = {
+        name: "boolean" if name == "success" else "bigint" if name == "failing" else "varchar" for name in CHECK_COLUMNS
+    }
     connection.execute(f"create temp table checked ({', '.join(f'{name} {kind}' for name, kind in types.items())})")
     connection.executemany(
         f"insert into checked values ({', '.join('?' * len(types))})",
@@ -299,7 +304,7 @@ def _flip(data: RegionData, release: Path) -> None:
     link = data.root / f".current-{os.getpid()}"
     link.unlink(missing_ok=True)
     link.symlink_to(Path(data.releases.name) / release.name)
-    os.replace(link, data.current)
+    link.replace(data.current)
     _sync(data.root)
 
 

@@ -34,7 +34,7 @@ def write_query(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -
         os.close(os.open(temporary, os.O_CREAT | os.O_WRONLY, CONFIDENTIAL))
         connection.execute(f"copy ({query}) to {literal(temporary)} (format parquet, compression zstd)")
         temporary.chmod(CONFIDENTIAL)
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -42,7 +42,9 @@ def write_query(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -
 def write_frame(frame: pd.DataFrame, path: Path, types: dict[str, str] | None = None) -> None:
     """Write a frame to a Parquet file; `types` fixes the SQL types of columns an empty frame cannot tell."""
     columns = ", ".join(
-        f"cast({identifier(name)} as {types[name]}) as {identifier(name)}" if types and name in types else identifier(name)
+        f"cast({identifier(name)} as {types[name]}) as {identifier(name)}"
+        if types and name in types
+        else identifier(name)
         for name in frame.columns
     )
     with duckdb.connect() as connection:
@@ -57,7 +59,7 @@ def write_json(content: Any, path: Path) -> None:
     try:
         with os.fdopen(os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, CONFIDENTIAL), "w") as file:
             json.dump(content, file, ensure_ascii=False, indent=2, sort_keys=True, default=str)
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -61,9 +61,13 @@ def write_staging(project: Project) -> None:
 
 
 def build_warehouse(
-    project: Project, data: RegionData, declared: Declarations, models: Sequence[str], inputs: dict[str, Any] | None
+    project: Project,
+    data: RegionData,
+    declared: Declarations,
+    models: Sequence[str],
+    inputs: dict[str, Any] | None,
 ) -> list[NodeResult]:
-    """Build and test models before the marts; `inputs` describes what a complete build depends on, None a partial one."""
+    """Build and test models before the marts; `inputs` is what a complete build depends on, None for a partial one."""
     _note(data, WAREHOUSE_NOTE).unlink(missing_ok=True)
     results = _build(project, data, declared, models)
     if inputs is not None:
@@ -92,7 +96,10 @@ def marts_inputs(data: RegionData) -> dict[str, Any]:
 
 def _build(project: Project, data: RegionData, declared: Declarations, models: Sequence[str]) -> list[NodeResult]:
     return run_dbt(
-        project, data, declared, ["build", "--quiet", "--exclude-resource-type", "unit_test", "--select", *models]
+        project,
+        data,
+        declared,
+        ["build", "--quiet", "--exclude-resource-type", "unit_test", "--select", *models],
     )
 
 
@@ -100,9 +107,7 @@ def _note(data: RegionData, name: str) -> Path:
     return data.root / name
 
 
-def run_dbt(
-    project: Project, data: RegionData, declared: Declarations, arguments: Sequence[str]
-) -> list[NodeResult]:
+def run_dbt(project: Project, data: RegionData, declared: Declarations, arguments: Sequence[str]) -> list[NodeResult]:
     """Run a dbt command in this process. Raises `TransformError` where a model or test fails."""
     from dbt.cli.main import dbtRunner  # heavy: 4 s
 
@@ -135,7 +140,8 @@ def manifest(project: Project, data: RegionData, declared: Declarations) -> dict
         write_staging(project)
         run_dbt(project, data, declared, ["parse", "--quiet"])
         write_json(_fingerprint(project, declared), data.dbt_target / "parsed_from.json")
-    return read_json(path)
+    parsed: dict[str, Any] = read_json(path)
+    return parsed
 
 
 def _flags(project: Project, data: RegionData, declared: Declarations) -> list[str]:
@@ -154,7 +160,9 @@ def _flags(project: Project, data: RegionData, declared: Declarations) -> list[s
 
 def _fingerprint(project: Project, declared: Declarations) -> dict[str, Any]:
     """Names, sizes and times of everything dbt parses."""
-    files = [path for pattern in ("models/**/*", "macros/**/*", "tests/**/*", "*.yml") for path in project.dbt.glob(pattern)]
+    files = [
+        path for pattern in ("models/**/*", "macros/**/*", "tests/**/*", "*.yml") for path in project.dbt.glob(pattern)
+    ]
     known = {
         str(path.relative_to(project.dbt)): [path.stat().st_mtime_ns, path.stat().st_size]
         for path in sorted(files)

@@ -1,15 +1,17 @@
-"""What the tests share: the small made-up town, the open data of Berlin where it is at hand, and a clean environment.
+"""What the tests share: the made-up town, Berlin's open data where it is at hand, and a clean environment.
 
-Reads `SOZIALRAUM_BERLIN` (folder of Berlin's open data) and `CI`. Writes into pytest's temporary folders only.
+Reads `SOZIALRAUM_BERLIN` (folder of Berlin's open data) and `CI`. Writes into pytest's temporary folders.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import kleinstadt as town
 import pytest
+from runs import Place, Spawner
 
 from dagster_project import declarations, geography
 from dagster_project.settings import Project, RegionData
@@ -42,6 +44,29 @@ def data(tmp_path: Path, own_kleinstadt: town.Kleinstadt) -> RegionData:
 
 
 @pytest.fixture(scope="session")
+def first_run(kleinstadt: town.Kleinstadt, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """The made-up town after its first whole run; a test that runs anything on it takes `place`."""
+    place = Place(kleinstadt, tmp_path_factory.mktemp("first_run"))
+    outcome = place.run()
+    assert outcome.code == 0, outcome.text
+    return place
+
+
+@pytest.fixture
+def place(first_run: Place, tmp_path: Path) -> Place:
+    """A copy of the made-up town after its first run, which the test may change."""
+    return first_run.copy(tmp_path / "place")
+
+
+@pytest.fixture(scope="session")
+def spawner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spawner]:
+    """A process that forks runs which may be killed."""
+    spawner = Spawner(tmp_path_factory.mktemp("spawner"))
+    yield spawner
+    spawner.close()
+
+
+@pytest.fixture(scope="session")
 def berlin_data() -> Path:
     """Berlin's open data (geo/, ewr/, mss/, …); its tests are skipped without it, but not in CI."""
     beside = Path(__file__).resolve().parents[2] / "shared" / "data" / "berlin"
@@ -56,7 +81,7 @@ def berlin_data() -> Path:
 
 @pytest.fixture(scope="session")
 def berlin(berlin_data: Path, tmp_path_factory: pytest.TempPathFactory) -> RegionData:
-    """A data folder for Berlin with its areas built and nothing landed; its inbox is the open data, never written to."""
+    """A data folder for Berlin with its areas built and nothing landed; its inbox is the open data."""
     declared = declarations.load(Project(town.CHECKOUT), "berlin")
     data = RegionData(root=tmp_path_factory.mktemp("berlin"), inbox=berlin_data)
     geography.build(declared.region, list(declared.geographies.values()), [berlin_data], data.geography)

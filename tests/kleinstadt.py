@@ -1,4 +1,4 @@
-"""Kleinstadt: a small made-up town with the layouts and the dirt of a real statistical office, and the truth behind it.
+"""Kleinstadt: a made-up town with the layouts and dirt of a real statistical office, and the truth behind it.
 
 Reads  sources/berlin/contracts of the checkout (the same contracts apply to the made-up town).
 Writes, below the folder it is given:
@@ -39,7 +39,11 @@ OLDER, NEWER = "2006", "2021"
 WRONG_KEY, REPAIRED_KEY = "01010203", "12010203"  # the publisher gave both areas the first key
 NEW_AREA, NEW_AREA_FROM = "12020203", 2019
 SMALL_AREAS = {"01010103": 180, "12020103": 240}  # too few residents for the monitoring
-SINGLE_ZERO = (2014, "01020102", "s1")  # reference year, area, share: nobody there is unemployed, others get transfers
+SINGLE_ZERO = (
+    2014,
+    "01020102",
+    "s1",
+)  # reference year, area, share: nobody there is unemployed, others get transfers
 
 YEARS = range(2009, 2021)
 ROW_WITHOUT_KEY = {2009}
@@ -51,11 +55,15 @@ UNSORTED = {2017}
 EDITIONS = (2013, 2015, 2019)  # of the monitoring; each speaks of 31 December of the year before
 SHARES = ("s1", "s2", "s3", "s4")
 DENOMINATORS = {"s1": "aged_15_64", "s2": "aged_15_64", "s3": "e_e", "s4": "under_15"}
-LEVELS = {"planungsraum": 8, "bezirksregion": 6, "bezirk": 2}  # digits of a key, in the order of tables 2-1 to 2-3
+LEVELS = {
+    "planungsraum": 8,
+    "bezirksregion": 6,
+    "bezirk": 2,
+}  # digits of a key, in the order of tables 2-1 to 2-3
 
 AGES = (
-    0, 1, 2, 3, 5, 6, 7, 8, 10, 12, 14, 15, 18, 21, 25, 27, 30, 35, 40, 45, 50, 55, 60, 63, 65, 67, 70, 75, 80, 85,
-    90, 95, 110,
+    0, 1, 2, 3, 5, 6, 7, 8, 10, 12, 14, 15, 18, 21, 25, 27, 30, 35, 40, 45, 50, 55, 60, 63, 65, 67, 70, 75,
+    80, 85, 90, 95, 110,
 )  # fmt: skip
 BANDS = {f"e_e{low:02d}_{high:02d}": (low, high) for low, high in pairwise(AGES)}
 GROUPS = {
@@ -68,10 +76,10 @@ GROUPS = {
 class Truth:
     """What is true of the town, whatever a delivery prints.
 
-    `residents`: one row per year and planning area; columns `year`, `area` and the value columns of the register
-    under the contract's names (persons). `cases`: one row per reference year (31 December) and planning area with
-    the numerators `s1` to `s4` and their denominators `e_e`, `aged_15_64`, `under_15` (persons), also of areas that
-    the monitoring leaves out. `areas`: edition -> level -> keys.
+    `residents`: one row per year and planning area; columns `year`, `area` and the register's value columns
+    under the contract's names (persons). `cases`: one row per reference year (31 December) and planning area
+    with the numerators `s1` to `s4` and their denominators `e_e`, `aged_15_64`, `under_15` (persons), also of
+    areas that the monitoring leaves out. `areas`: edition -> level -> keys.
     """
 
     residents: pd.DataFrame
@@ -84,7 +92,7 @@ class Truth:
         return cases.groupby(cases["area"].str[: LEVELS[level]]).sum(numeric_only=True)
 
     def shares(self, edition: int, level: str) -> pd.DataFrame:
-        """The unrounded shares `s1`-`s4` (percent) and changes `d1`-`d4` (points) of a monitoring edition, by area."""
+        """The unrounded shares `s1`-`s4` (percent) and changes `d1`-`d4` (points) of an edition, by area."""
         now, before = (self.counts(year, level) for year in (edition - 1, edition - 3))
         found = pd.DataFrame(index=now.index)
         for share, denominator in DENOMINATORS.items():
@@ -127,7 +135,7 @@ class Kleinstadt:
 
 
 def build(folder: Path, seed: int = 1) -> Kleinstadt:
-    """Write the whole town below `folder` (created; must not hold one yet); the same seed gives the same deliveries."""
+    """Write the whole town below `folder`, which must hold none yet; a seed gives the same files again."""
     inbox = folder / "inbox"
     town = Kleinstadt(Project(folder / "project"), inbox, _truth(np.random.default_rng(seed)))
     _write_project(town)
@@ -164,7 +172,9 @@ def _residents(areas: list[str], random: np.random.Generator) -> Iterator[dict[s
             if area == NEW_AREA and year < NEW_AREA_FROM:
                 continue
             expected = size if area in SMALL_AREAS else round(size * (1 + growth) ** (year - YEARS[0]))
-            bands = dict(zip(BANDS, random.multinomial(expected, weights / weights.sum()).tolist(), strict=True))
+            bands = dict(
+                zip(BANDS, random.multinomial(expected, weights / weights.sum()).tolist(), strict=True)
+            )
             men = int(random.binomial(expected, 0.49))
             groups = {
                 f"e_e{name}": sum(bands[band] for band, (low, _) in BANDS.items() if first <= low < last)
@@ -229,8 +239,8 @@ def _region() -> dict[str, object]:
 
 
 def _geography() -> dict[str, object]:
-    def level(id: str, name: str, plural: str, digits: int, **parent: object) -> dict[str, object]:
-        return {"id": id, "name": name, "plural": plural, "key": rf"\d{{{digits}}}", **parent}
+    def level(level_id: str, name: str, plural: str, digits: int, **parent: object) -> dict[str, object]:
+        return {"id": level_id, "name": name, "plural": plural, "key": rf"\d{{{digits}}}", **parent}
 
     def layer(folder: str, file: str, key: str, name: str) -> dict[str, object]:
         return {"file": f"geo/{folder}/{file}.shp", "key": key, "name": name}
@@ -271,8 +281,12 @@ def _geography() -> dict[str, object]:
                         **layer("lor_pre2021_PLR", "lor_planungsraeume", "broker Dow", "PLANUNGSRA"),
                         "repairs": [repair],
                     },
-                    "bezirksregion": layer("lor_pre2021_BZR", "lor_bezirksregionen", "broker Dow", "BEZIRKSREG"),
-                    "prognoseraum": layer("lor_pre2021_PGR", "lor_prognoseraeume", "broker Dow", "PROGNOSERA"),
+                    "bezirksregion": layer(
+                        "lor_pre2021_BZR", "lor_bezirksregionen", "broker Dow", "BEZIRKSREG"
+                    ),
+                    "prognoseraum": layer(
+                        "lor_pre2021_PGR", "lor_prognoseraeume", "broker Dow", "PROGNOSERA"
+                    ),
                     "bezirk": districts,
                     "stadt": town,
                 },
@@ -283,9 +297,15 @@ def _geography() -> dict[str, object]:
                 "title": "LOR ab 01.01.2021",
                 "valid_from": "2021-01-01",
                 "layers": {
-                    "planungsraum": layer("lor_post2021_PLR", "lor_planungsraeume_2021", "PLR_ID", "PLR_NAME"),
-                    "bezirksregion": layer("lor_post2021_BZR", "lor_bezirksregionen_2021", "BZR_ID", "BZR_NAME"),
-                    "prognoseraum": layer("lor_post2021_PGR", "lor_prognoseraeume_2021", "PGR_ID", "PGR_NAME"),
+                    "planungsraum": layer(
+                        "lor_post2021_PLR", "lor_planungsraeume_2021", "PLR_ID", "PLR_NAME"
+                    ),
+                    "bezirksregion": layer(
+                        "lor_post2021_BZR", "lor_bezirksregionen_2021", "BZR_ID", "BZR_NAME"
+                    ),
+                    "prognoseraum": layer(
+                        "lor_post2021_PGR", "lor_prognoseraeume_2021", "PGR_ID", "PGR_NAME"
+                    ),
                     "bezirk": districts,
                     "stadt": town,
                 },
@@ -300,7 +320,7 @@ def _geography() -> dict[str, object]:
 def _squares(edition: str) -> dict[str, shapely.Polygon]:
     """Planning areas of an edition by true key.
 
-    The newer edition numbers anew, splits one area of the southernmost row of each district and moves one border.
+    The newer edition numbers anew and, in each district, splits an area in the south and moves one border.
     """
     older, newer = [0.0, 1.0, 2.0, 3.0], [0.0, 0.5, 1.0, 2.0, 3.0]
     found = {}
@@ -327,14 +347,22 @@ def _write_geometry(folder: Path) -> None:
         for squares in (_squares(OLDER), _squares(NEWER))
     )
     published = older["key"].replace(REPAIRED_KEY, WRONG_KEY)
-    _write_layer(older.assign(published=published), folder / "lor_pre2021_PLR/lor_planungsraeume.shp", "PLANUNGSRA")
+    _write_layer(
+        older.assign(published=published), folder / "lor_pre2021_PLR/lor_planungsraeume.shp", "PLANUNGSRA"
+    )
     _write_layer(_union(older, 6), folder / "lor_pre2021_BZR/lor_bezirksregionen.shp", "BEZIRKSREG")
     _write_layer(_union(older, 4), folder / "lor_pre2021_PGR/lor_prognoseraeume.shp", "PROGNOSERA")
     _write_layer(newer, folder / "lor_post2021_PLR/lor_planungsraeume_2021.shp", "PLR_NAME", "PLR_ID")
-    _write_layer(_union(newer, 6), folder / "lor_post2021_BZR/lor_bezirksregionen_2021.shp", "BZR_NAME", "BZR_ID")
-    _write_layer(_union(newer, 4), folder / "lor_post2021_PGR/lor_prognoseraeume_2021.shp", "PGR_NAME", "PGR_ID")
+    _write_layer(
+        _union(newer, 6), folder / "lor_post2021_BZR/lor_bezirksregionen_2021.shp", "BZR_NAME", "BZR_ID"
+    )
+    _write_layer(
+        _union(newer, 4), folder / "lor_post2021_PGR/lor_prognoseraeume_2021.shp", "PGR_NAME", "PGR_ID"
+    )
     districts = _union(older, 2).to_crs("EPSG:4326")
-    districts = districts.assign(Schluessel="990000" + districts["key"], Gemeinde_n=districts["key"].map(DISTRICTS))
+    districts = districts.assign(
+        Schluessel="990000" + districts["key"], Gemeinde_n=districts["key"].map(DISTRICTS)
+    )
     write_shapefile(districts.drop(columns="key"), folder / "districts/bezirksgrenzen.shp")
 
 
@@ -343,7 +371,7 @@ def _union(areas: gpd.GeoDataFrame, digits: int) -> gpd.GeoDataFrame:
 
 
 def _write_layer(areas: gpd.GeoDataFrame, path: Path, name: str, key: str = "broker Dow") -> None:
-    """A layer with the attribute names of its publisher; `published` holds keys that differ from the true ones."""
+    """A layer with its publisher's attribute names; `published` holds keys that differ from the true ones."""
     written = gpd.GeoDataFrame(
         {
             "BEZIRKSNAM": areas["key"].str[:2].map(DISTRICTS),
@@ -371,7 +399,9 @@ def _write_deliveries(town: Kleinstadt, random: np.random.Generator) -> None:
     for year in YEARS:
         town.register(year).write_bytes(register_text(town.truth, year, random).encode("utf-8"))
     for edition, level in product(EDITIONS, LEVELS):
-        town.monitoring(edition, level).write_bytes(monitoring_text(town.truth, edition, level).encode("utf-8"))
+        town.monitoring(edition, level).write_bytes(
+            monitoring_text(town.truth, edition, level).encode("utf-8")
+        )
 
 
 def register_text(truth: Truth, year: int, random: np.random.Generator) -> str:
@@ -395,7 +425,9 @@ def register_text(truth: Truth, year: int, random: np.random.Generator) -> str:
             texts = [f'"{text}"' for text in texts]
         lines.append([*texts, *(f"{row[name]},00" if quoted else str(row[name]) for name in values)])
     if year in ROW_WITHOUT_KEY:
-        lines.append([""] * (len(lines[0]) - 2) + [str(sum(row[name] for row in rows)) for name in values[-2:]])
+        lines.append(
+            [""] * (len(lines[0]) - 2) + [str(sum(row[name] for row in rows)) for name in values[-2:]]
+        )
     return "".join(";".join(line) + "\r\n" for line in lines)
 
 
@@ -404,7 +436,7 @@ def _name_before_renaming(name: str) -> str:
 
 
 def monitoring_text(truth: Truth, edition: int, level: str) -> str:
-    """A table of the monitoring: shares and changes with up to five decimals; areas left out carry 0 (or nothing).
+    """A table of the monitoring: shares and changes with five decimals; areas left out carry 0 (or nothing).
 
     The edition of 2019 has no long-term unemployment and leaves the second small area empty.
     """
@@ -414,7 +446,11 @@ def monitoring_text(truth: Truth, edition: int, level: str) -> str:
         "3": "percentage_transfer_payments_recipients",
         "4": "percentage_transfer_payments_recipients_below_15_years",
     }
-    names = {"planungsraum": "planning_area_name", "bezirksregion": "district_region_name", "bezirk": "district_name"}
+    names = {
+        "planungsraum": "planning_area_name",
+        "bezirksregion": "district_region_name",
+        "bezirk": "district_name",
+    }
     columns = [f"{kind}{number}" for kind in "sd" for number in titles]
     lines = [["id", names[level], "inhabitants", *(f"{column}_{titles[column[1]]}" for column in columns)]]
     counts, shares = truth.counts(edition - 1, level), truth.shares(edition, level)

@@ -126,7 +126,7 @@ def test_berlin_every_area_nests_in_one_chain_up_to_the_city(berlin: RegionData)
     assert len(chains) == len(areas)
     assert set(areas["municipality"]) == {"11000000"}
     total = areas.groupby(["edition", "level"])["area_km2"].sum()
-    assert total.between(891, 892).all()  # Berlin has 891 km²
+    assert total.between(890.5, 891.5).all()  # Berlin has 891 km²
 
 
 # ---------------------------------------------------------------- the made-up town
@@ -163,7 +163,9 @@ def test_the_same_files_give_the_same_bytes(kleinstadt: Kleinstadt, output: Path
 
 
 def test_three_dimensional_outlines_are_taken_flat(own_kleinstadt: Kleinstadt, output: Path) -> None:
-    edited(own_kleinstadt, AREAS, lambda areas: areas.set_geometry(shapely.force_3d(areas.geometry.values, 35.0)))
+    edited(
+        own_kleinstadt, AREAS, lambda areas: areas.set_geometry(shapely.force_3d(areas.geometry.values, 35.0))
+    )
     build(own_kleinstadt, output)
     assert not table(output)["geometry"].str.contains(" Z").any()
 
@@ -186,31 +188,57 @@ def test_an_area_of_several_parts_is_one_area(own_kleinstadt: Kleinstadt, output
 BOWTIE = shapely.Polygon([(0, 0), (900, 900), (900, 0), (0, 900)])
 
 FAULTY_AREAS: list[tuple[Edit, list[str]]] = [
-    (with_outline("01010102", lambda shape: translate(BOWTIE, *shape.bounds[:2])),
-     ["ungültige Flächen", "01010102", "Self-intersection"]),
+    (
+        with_outline("01010102", lambda shape: translate(BOWTIE, *shape.bounds[:2])),
+        ["ungültige Flächen", "01010102", "Self-intersection"],
+    ),
     (with_outline("01010102", lambda shape: None), ["ohne Geometrie", "01010102"]),
     (with_outline("01010102", lambda shape: shapely.Polygon()), ["ohne Geometrie", "01010102"]),
     (lambda areas: areas.set_geometry(areas.centroid), ["keine Flächen sind", "01010101", "und 19 weitere"]),
-    (with_outline("01010102", lambda shape: translate(shape, xoff=3)),
-     ["die Flächen", "01010102", "01010103", "überlappen sich", "3000.0 m²"]),
-    (with_attribute("01010102", key="01010101"), ["doppelte Schlüssel", "01010101 (Große Straße 01010102)", "Reparatur"]),
-    (with_attribute("01010102", key="1010102"), ["passen nicht zum Muster", r"\d{8}", "planungsraum", "1010102"]),
+    (
+        with_outline("01010102", lambda shape: translate(shape, xoff=3)),
+        ["die Flächen", "01010102", "01010103", "überlappen sich", "3000.0 m²"],
+    ),
+    (
+        with_attribute("01010102", key="01010101"),
+        ["doppelte Schlüssel", "01010101 (Große Straße 01010102)", "Reparatur"],
+    ),
+    (
+        with_attribute("01010102", key="1010102"),
+        ["passen nicht zum Muster", r"\d{8}", "planungsraum", "1010102"],
+    ),
     (with_attribute("01010102", key=None), ["passen nicht zum Muster", "(ohne Schlüssel)"]),
     (lambda areas: areas.assign(**{KEY: areas[KEY].astype(int)}), ["die erklärte Reparatur"]),
     (with_attribute("01010102", PLANUNGSRA=None), ["ohne Namen", "01010102"]),
-    (lambda areas: areas.drop(columns=KEY), [f"das Merkmal „{KEY}“ fehlt", "Vorhanden sind: BEZIRKSNAM, PLANUNGSRA"]),
+    (
+        lambda areas: areas.drop(columns=KEY),
+        [f"das Merkmal „{KEY}“ fehlt", "Vorhanden sind: BEZIRKSNAM, PLANUNGSRA"],
+    ),
     (lambda areas: areas.drop(columns="PLANUNGSRA"), ["das Merkmal „PLANUNGSRA“ fehlt"]),
     (lambda areas: areas.drop(columns="BEZIRKSNAM"), ["die erklärte Reparatur nennt das Merkmal BEZIRKSNAM"]),
     (lambda areas: areas.iloc[:0], ["enthält keine Flächen"]),
-    (lambda areas: areas.set_crs("EPSG:4326", allow_override=True), ["passen nicht zum Koordinatensystem WGS 84"]),
+    (
+        lambda areas: areas.set_crs("EPSG:4326", allow_override=True),
+        ["passen nicht zum Koordinatensystem WGS 84"],
+    ),
     # the publisher mended the file: the repair would now change the wrong area or none
-    (lambda areas: areas.assign(**{KEY: areas[KEY].where(areas["BEZIRKSNAM"] == "Altstadt", areas[KEY].replace(
-        town.WRONG_KEY, town.REPAIRED_KEY))}), ["die erklärte Reparatur", town.WRONG_KEY, "trifft 0 statt 1 Flächen", "entfernen"]),
-]  # fmt: skip
+    (
+        lambda areas: areas.assign(
+            **{
+                KEY: areas[KEY].where(
+                    areas["BEZIRKSNAM"] == "Altstadt", areas[KEY].replace(town.WRONG_KEY, town.REPAIRED_KEY)
+                )
+            }
+        ),
+        ["die erklärte Reparatur", town.WRONG_KEY, "trifft 0 statt 1 Flächen", "entfernen"],
+    ),
+]
 
 
 @pytest.mark.parametrize(("edit", "words"), FAULTY_AREAS)
-def test_a_fault_of_an_area_is_named(own_kleinstadt: Kleinstadt, output: Path, edit: Edit, words: list[str]) -> None:
+def test_a_fault_of_an_area_is_named(
+    own_kleinstadt: Kleinstadt, output: Path, edit: Edit, words: list[str]
+) -> None:
     edited(own_kleinstadt, AREAS, edit)
     message = fault(own_kleinstadt, output)
     assert message.startswith(f"{AREAS}: ")
@@ -218,7 +246,9 @@ def test_a_fault_of_an_area_is_named(own_kleinstadt: Kleinstadt, output: Path, e
 
 
 def test_an_area_that_leaves_its_parent_is_named(own_kleinstadt: Kleinstadt, output: Path) -> None:
-    edited(own_kleinstadt, AREAS, with_outline("01010101", lambda shape: shape.union(translate(shape, xoff=-10))))
+    edited(
+        own_kleinstadt, AREAS, with_outline("01010101", lambda shape: shape.union(translate(shape, xoff=-10)))
+    )
     message = fault(own_kleinstadt, output)
     assert message.startswith(REGIONS)
     assert "01010101 ragt 10000.0 m² aus seinem Elterngebiet 010101 heraus (erlaubt: 1.0 m²)" in message
@@ -226,7 +256,9 @@ def test_an_area_that_leaves_its_parent_is_named(own_kleinstadt: Kleinstadt, out
 
 def test_the_declared_tolerances_count(own_kleinstadt: Kleinstadt, output: Path) -> None:
     edited(own_kleinstadt, AREAS, with_outline("01010102", lambda shape: translate(shape, xoff=3)))
-    edited(own_kleinstadt, REGIONS, with_outline("010201", lambda shape: shape.buffer(-1, join_style="mitre")))
+    edited(
+        own_kleinstadt, REGIONS, with_outline("010201", lambda shape: shape.buffer(-1, join_style="mitre"))
+    )
     declared_otherwise(
         own_kleinstadt,
         lambda content: content["editions"][0].update(overlap_tolerance_m2=3001, nesting_tolerance_m2=10_000),
@@ -243,7 +275,9 @@ def test_an_area_without_its_parent_is_named(own_kleinstadt: Kleinstadt, output:
 
 def test_a_parent_without_areas_is_named(own_kleinstadt: Kleinstadt, output: Path) -> None:
     def with_one_more(regions: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-        more = regions.iloc[:1].assign(**{KEY: "010109"}).set_geometry(regions.iloc[:1].translate(xoff=-50_000))
+        more = (
+            regions.iloc[:1].assign(**{KEY: "010109"}).set_geometry(regions.iloc[:1].translate(xoff=-50_000))
+        )
         return pd.concat([regions, more])
 
     edited(own_kleinstadt, REGIONS, with_one_more)
@@ -252,14 +286,17 @@ def test_a_parent_without_areas_is_named(own_kleinstadt: Kleinstadt, output: Pat
     assert "kein Gebiet der feineren Ebene liegt in 010109" in message
 
 
-def test_a_parent_without_areas_is_named_where_outlines_are_dissolved(own_kleinstadt: Kleinstadt, output: Path) -> None:
+def test_a_parent_without_areas_is_named_where_outlines_are_dissolved(
+    own_kleinstadt: Kleinstadt, output: Path
+) -> None:
     def with_one_more(content: dict[str, Any]) -> None:
         for edition in content["editions"]:
             edition["layers"]["stadt"]["names"]["99000001"] = "Vorstadt"
 
     declared_otherwise(own_kleinstadt, with_one_more)
     message = fault(own_kleinstadt, output)
-    assert "zu 99000001 gehört kein Gebiet" in message and "stadt" in message
+    assert "zu 99000001 gehört kein Gebiet" in message
+    assert "stadt" in message
 
 
 # ---------------------------------------------------------------- faults of the file
@@ -268,7 +305,8 @@ def test_a_parent_without_areas_is_named_where_outlines_are_dissolved(own_kleins
 def test_a_missing_file_is_named_with_where_it_was_sought(own_kleinstadt: Kleinstadt, output: Path) -> None:
     (own_kleinstadt.inbox / AREAS).unlink()
     message = fault(own_kleinstadt, output)
-    assert f"Die Datei {AREAS} fehlt" in message and str(own_kleinstadt.inbox) in message
+    assert f"Die Datei {AREAS} fehlt" in message
+    assert str(own_kleinstadt.inbox) in message
 
 
 def test_missing_files_are_listed_with_their_origin(own_kleinstadt: Kleinstadt) -> None:
@@ -284,7 +322,9 @@ def test_a_missing_crs_is_named_with_the_remedy(own_kleinstadt: Kleinstadt, outp
     (own_kleinstadt.inbox / AREAS).with_suffix(".prj").unlink()
     message = fault(own_kleinstadt, output)
     assert message.startswith(AREAS)
-    assert "das Koordinatensystem fehlt" in message and "„crs“" in message and "EPSG:25833" in message
+    assert "das Koordinatensystem fehlt" in message
+    assert "„crs“" in message
+    assert "EPSG:25833" in message
 
 
 def test_a_declared_crs_counts_where_the_file_states_none(own_kleinstadt: Kleinstadt, output: Path) -> None:
@@ -296,7 +336,9 @@ def test_a_declared_crs_counts_where_the_file_states_none(own_kleinstadt: Kleins
 def test_a_declared_crs_that_contradicts_the_file_is_named(own_kleinstadt: Kleinstadt, output: Path) -> None:
     declare_crs(own_kleinstadt, "EPSG:25832")
     message = fault(own_kleinstadt, output)
-    assert message.startswith(AREAS) and "UTM zone 33N" in message and "EPSG:25832" in message
+    assert message.startswith(AREAS)
+    assert "UTM zone 33N" in message
+    assert "EPSG:25832" in message
 
 
 def test_an_unknown_crs_is_named(own_kleinstadt: Kleinstadt, output: Path) -> None:
@@ -306,21 +348,22 @@ def test_an_unknown_crs_is_named(own_kleinstadt: Kleinstadt, output: Path) -> No
 
 
 def declare_crs(own: Kleinstadt, crs: str) -> None:
-    declared_otherwise(
-        own, lambda content: content["editions"][0]["layers"]["planungsraum"].update(crs=crs)
-    )
+    declared_otherwise(own, lambda content: content["editions"][0]["layers"]["planungsraum"].update(crs=crs))
 
 
 @pytest.mark.parametrize("crs", [None, "EPSG:25833"])
-def test_geojson_without_a_crs_needs_a_declared_one(own_kleinstadt: Kleinstadt, output: Path, crs: str | None) -> None:
-    shapes = gpd.read_file(own_kleinstadt.inbox / AREAS)
-    shapes.crs = None
+def test_geojson_without_a_crs_needs_a_declared_one(
+    own_kleinstadt: Kleinstadt, output: Path, crs: str | None
+) -> None:
+    shapes = gpd.read_file(own_kleinstadt.inbox / AREAS).set_crs(None, allow_override=True)
     content = json.loads(shapes.to_json())
     assert "crs" not in content
     (own_kleinstadt.inbox / "geo" / "areas.geojson").write_text(json.dumps(content), encoding="utf-8")
     declared_otherwise(
         own_kleinstadt,
-        lambda content: content["editions"][0]["layers"]["planungsraum"].update(file="geo/areas.geojson", crs=crs),
+        lambda content: content["editions"][0]["layers"]["planungsraum"].update(
+            file="geo/areas.geojson", crs=crs
+        ),
     )
     if crs is None:
         assert "geo/areas.geojson: die Koordinaten passen nicht" in fault(own_kleinstadt, output)
@@ -330,7 +373,9 @@ def test_geojson_without_a_crs_needs_a_declared_one(own_kleinstadt: Kleinstadt, 
 
 @pytest.mark.parametrize("suffix", [".shp", ".shx", ".dbf"])
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.3, 0.9])
-def test_a_truncated_file_is_refused(own_kleinstadt: Kleinstadt, output: Path, suffix: str, share: float) -> None:
+def test_a_truncated_file_is_refused(
+    own_kleinstadt: Kleinstadt, output: Path, suffix: str, share: float
+) -> None:
     path = (own_kleinstadt.inbox / AREAS).with_suffix(suffix)
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
@@ -345,7 +390,9 @@ def test_a_file_of_another_kind_is_refused(own_kleinstadt: Kleinstadt, output: P
 
 
 def test_a_table_without_geometry_is_refused(own_kleinstadt: Kleinstadt, output: Path) -> None:
-    (own_kleinstadt.inbox / "geo" / "areas.csv").write_text(f"{KEY},PLANUNGSRA\n01010101,A\n", encoding="utf-8")
+    (own_kleinstadt.inbox / "geo" / "areas.csv").write_text(
+        f"{KEY},PLANUNGSRA\n01010101,A\n", encoding="utf-8"
+    )
     declared_otherwise(
         own_kleinstadt,
         lambda content: content["editions"][0]["layers"]["planungsraum"].update(file="geo/areas.csv"),
@@ -362,7 +409,9 @@ def test_a_lifetime_of_an_unknown_area_is_named(own_kleinstadt: Kleinstadt, outp
         lambda content: content["editions"][0]["areas"].update({"01019999": {"valid_from": "2019-01-01"}}),
     )
     message = fault(own_kleinstadt, output)
-    assert "lor" in message and "2006" in message and "01019999" in message
+    assert "lor" in message
+    assert "2006" in message
+    assert "01019999" in message
 
 
 def test_the_finest_level_cannot_be_dissolved(own_kleinstadt: Kleinstadt, output: Path) -> None:

@@ -11,17 +11,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from dagster_project.reports import (
-    PageError,
-    format_number,
-    format_period,
-    nice_ticks,
-    palette,
-    quantile_breaks,
-    render_markdown,
-    render_site,
-    safe_file_name,
-)
+from dagster_project.reports import PageError, format_number, format_period, render_site, safe_file_name
+from dagster_project.reports.charts import nice_ticks
+from dagster_project.reports.maps import palette, quantile_breaks
+from dagster_project.reports.pages import render_markdown
 
 REPORTS = Path(__file__).parents[1] / "reports"
 EVIL = "<script>alert(1)</script>"

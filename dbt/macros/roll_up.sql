@@ -12,9 +12,15 @@ with counted as (
 
 ),
 
-area as (
+counted_measure as (
 
-    select * from {{ source('geography', 'area') }}
+    select distinct measure from counted
+
+),
+
+expected as (
+
+    select * from {{ ref('core_expected') }}
 
 ),
 
@@ -24,62 +30,29 @@ ancestor as (
 
 ),
 
-delivered_level as (
-
-    select distinct geography, edition, level, period, reference_date, measure
-    from counted
-
-),
-
-expected as (
-
-    select
-        delivered_level.*,
-        area.area,
-        ancestor.level_rank as delivered_rank,
-        ancestor.ancestor,
-        ancestor.ancestor_level
-    from delivered_level
-    inner join area
-        on delivered_level.geography = area.geography
-        and delivered_level.edition = area.edition
-        and delivered_level.level = area.level
-        and delivered_level.reference_date >= coalesce(area.exists_from, delivered_level.reference_date)
-        and delivered_level.reference_date <= coalesce(area.exists_to, delivered_level.reference_date)
-    inner join ancestor
-        on area.geography = ancestor.geography
-        and area.edition = ancestor.edition
-        and area.level = ancestor.level
-        and area.area = ancestor.area
-
-),
-
 candidate as (
 
     select
-        expected.geography,
-        expected.edition,
-        expected.ancestor_level as level,
-        expected.ancestor as area,
-        expected.period,
-        expected.reference_date,
+        {{ area_keys('expected', level='ancestor.ancestor_level', area='ancestor.ancestor') }},
         expected.measure,
-        expected.delivered_rank,
+        ancestor.level_rank as delivered_rank,
         count(*) as parts,
         count(counted.value) as parts_with_value,
         count(counted.area) as parts_delivered,
         sum(counted.value) as total
     from expected
+    inner join counted_measure on expected.measure = counted_measure.measure
+    inner join ancestor
+        on expected.geography = ancestor.geography
+        and expected.edition = ancestor.edition
+        and expected.level = ancestor.level
+        and expected.area = ancestor.area
     left join counted
-        on expected.geography = counted.geography
-        and expected.edition = counted.edition
-        and expected.level = counted.level
-        and expected.area = counted.area
-        and expected.period = counted.period
-        and expected.measure = counted.measure
+        on expected.measure = counted.measure
+        and {{ same_cell('expected', 'counted') }}
     group by
-        expected.geography, expected.edition, expected.ancestor_level, expected.ancestor, expected.period,
-        expected.reference_date, expected.measure, expected.delivered_rank
+        expected.geography, expected.edition, ancestor.ancestor_level, ancestor.ancestor, expected.period,
+        expected.reference_date, expected.measure, ancestor.level_rank
 
 ),
 
@@ -96,7 +69,8 @@ ranked as (
 )
 
 select
-    geography, edition, level, area, period, reference_date, measure,
+    {{ area_keys() }},
+    measure,
     case when parts = parts_with_value then total end as value,
     case when parts = parts_with_value then 'reported' else 'missing' end as status,
     case

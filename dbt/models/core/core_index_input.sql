@@ -58,17 +58,10 @@ input as (
         on composition.component = component_value.indicator
         and {{ in_declared_years('composition', 'component_value.period') }}
     inner join finest_area
-        on component_value.geography = finest_area.geography
-        and component_value.edition = finest_area.edition
-        and component_value.level = finest_area.level
-        and component_value.area = finest_area.area
+        on {{ same_area('component_value', 'finest_area') }}
     left join counted as population
         on indicator.minimum_population_measure = population.measure
-        and component_value.geography = population.geography
-        and component_value.edition = population.edition
-        and component_value.level = population.level
-        and component_value.area = population.area
-        and component_value.reference_date = population.reference_date
+        and {{ same_day('component_value', 'population') }}
     left join exclusion
         on composition.indicator = exclusion.indicator
         and component_value.area = exclusion.area
@@ -110,11 +103,7 @@ select
 from input
 inner join component_count
     on input.indicator = component_count.indicator
-    and input.geography = component_count.geography
-    and input.edition = component_count.edition
-    and input.level = component_count.level
-    and input.area = component_count.area
-    and input.period = component_count.period
+    and {{ same_cell('input', 'component_count') }}
 inner join expected_count
     on input.indicator = expected_count.indicator
     and input.period = expected_count.period

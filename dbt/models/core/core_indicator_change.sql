@@ -40,10 +40,7 @@ paired as (
         and {{ years_before('later.reference_date', 'indicator.change_years') }} = delivered_period.reference_date
     left join direct as earlier
         on later.indicator = earlier.indicator
-        and later.geography = earlier.geography
-        and later.edition = earlier.edition
-        and later.level = earlier.level
-        and later.area = earlier.area
+        and {{ same_area('later', 'earlier') }}
         and delivered_period.reference_date = earlier.reference_date
 
 ),

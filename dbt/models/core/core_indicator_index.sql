@@ -79,11 +79,7 @@ select
 from input
 left join class_rank
     on input.indicator = class_rank.indicator
-    and input.geography = class_rank.geography
-    and input.edition = class_rank.edition
-    and input.level = class_rank.level
-    and input.area = class_rank.area
-    and input.period = class_rank.period
+    and {{ same_cell('input', 'class_rank') }}
 left join class
     on class_rank.indicator = class.indicator
     and class_rank.class_rank = class.class_rank

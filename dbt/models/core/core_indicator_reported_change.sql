@@ -13,6 +13,12 @@ share_indicator as (
 
 ),
 
+expected as (
+
+    select * from {{ ref('core_expected') }}
+
+),
+
 observation as (
 
     select * from {{ ref('core_observation') }}
@@ -34,11 +40,12 @@ counted as (
 paired as (
 
     select
-        {{ area_keys('observation') }},
+        {{ area_keys('expected') }},
         indicator.indicator,
         share_indicator.factor,
         observation.value,
-        observation.status,
+        coalesce(observation.status, 'missing') as status,
+        observation.area is not null as was_delivered,
         share.counted_value as counted_share,
         (share.value - observation.value) * earlier.value / share_indicator.factor as earlier_numerator,
         -- both printed figures are rounded
@@ -48,23 +55,19 @@ paired as (
         earlier.value as earlier_denominator
     from indicator
     inner join share_indicator on indicator.change_indicator = share_indicator.indicator
-    inner join observation
-        on indicator.reported_measure = observation.measure
-        and {{ in_declared_years('indicator', 'observation.period') }}
+    inner join expected
+        on indicator.reported_measure = expected.measure
+        and {{ in_declared_years('indicator', 'expected.period') }}
+    left join observation
+        on expected.measure = observation.measure
+        and {{ same_cell('expected', 'observation') }}
     left join share
         on share_indicator.indicator = share.indicator
-        and observation.geography = share.geography
-        and observation.edition = share.edition
-        and observation.level = share.level
-        and observation.area = share.area
-        and observation.period = share.period
+        and {{ same_cell('expected', 'share') }}
     left join counted as earlier
         on share_indicator.denominator = earlier.measure
-        and observation.geography = earlier.geography
-        and observation.edition = earlier.edition
-        and observation.level = earlier.level
-        and observation.area = earlier.area
-        and {{ years_before('observation.reference_date', 'indicator.change_years') }} = earlier.reference_date
+        and {{ same_area('expected', 'earlier') }}
+        and {{ years_before('expected.reference_date', 'indicator.change_years') }} = earlier.reference_date
 
 )
 
@@ -81,5 +84,5 @@ select
     cast(null as double) as ci_low,
     cast(null as double) as ci_high,
     status,
-    case when value is null then 'missing_in_source' end as reason
+    case when value is null then case when was_delivered then 'missing_in_source' else 'not_delivered' end end as reason
 from paired

@@ -42,18 +42,10 @@ combined as (
         and {{ in_declared_years('indicator', 'recovered.period') }}
     left join observation
         on recovered.measure = observation.measure
-        and recovered.geography = observation.geography
-        and recovered.edition = observation.edition
-        and recovered.level = observation.level
-        and recovered.area = observation.area
-        and recovered.period = observation.period
+        and {{ same_cell('recovered', 'observation') }}
     left join counted as denominator
         on indicator.denominator = denominator.measure
-        and recovered.geography = denominator.geography
-        and recovered.edition = denominator.edition
-        and recovered.level = denominator.level
-        and recovered.area = denominator.area
-        and recovered.reference_date = denominator.reference_date
+        and {{ same_day('recovered', 'denominator') }}
 
 ),
 

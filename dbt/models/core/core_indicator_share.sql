@@ -29,11 +29,7 @@ paired as (
         and {{ in_declared_years('indicator', 'numerator.period') }}
     left join counted as denominator
         on indicator.denominator = denominator.measure
-        and numerator.geography = denominator.geography
-        and numerator.edition = denominator.edition
-        and numerator.level = denominator.level
-        and numerator.area = denominator.area
-        and numerator.reference_date = denominator.reference_date
+        and {{ same_day('numerator', 'denominator') }}
 
 ),
 

@@ -35,11 +35,7 @@ product as (
     inner join observation on indicator.reported_measure = observation.measure
     left join denominator
         on indicator.denominator = denominator.measure
-        and observation.geography = denominator.geography
-        and observation.edition = denominator.edition
-        and observation.level = denominator.level
-        and observation.area = denominator.area
-        and observation.reference_date = denominator.reference_date
+        and {{ same_day('observation', 'denominator') }}
 
 )
 

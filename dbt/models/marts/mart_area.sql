@@ -50,9 +50,6 @@ select
     area.geometry
 from area
 left join population
-    on area.geography = population.geography
-    and area.edition = population.edition
-    and area.level = population.level
-    and area.area = population.area
+    on {{ same_area('area', 'population') }}
     and population.recency = 1
 order by area.geography, area.edition, area.level_rank, area.area

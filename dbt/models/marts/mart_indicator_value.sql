@@ -37,16 +37,9 @@ shown as (
         end as status
     from indicator_value
     inner join area
-        on indicator_value.geography = area.geography
-        and indicator_value.edition = area.edition
-        and indicator_value.level = area.level
-        and indicator_value.area = area.area
+        on {{ same_area('indicator_value', 'area') }}
     left join hidden
-        on indicator_value.geography = hidden.geography
-        and indicator_value.edition = hidden.edition
-        and indicator_value.level = hidden.level
-        and indicator_value.area = hidden.area
-        and indicator_value.period = hidden.period
+        on {{ same_cell('indicator_value', 'hidden') }}
         and indicator_value.indicator = hidden.indicator
 
 )

@@ -1,0 +1,57 @@
+"""What people declare: region, geographies, contracts, indicators and expectation suites.
+
+Reads  the YAML files under sources/, dbt/indicators/ and expectations/. Writes nothing.
+`load` validates every file and every cross-reference and raises one `DeclarationError` that lists all mistakes
+with file, key, allowed values and the fix.
+"""
+
+from dagster_project.declarations.base import DeclarationError, Mistake
+from dagster_project.declarations.contracts import (
+    Column,
+    Contract,
+    FileLayout,
+    ReferenceDate,
+    SkipRows,
+    Symbol,
+)
+from dagster_project.declarations.indicators import Index, Indicator, Years
+from dagster_project.declarations.loading import all_contracts, load, measures, regions
+from dagster_project.declarations.references import Declarations
+from dagster_project.declarations.suites import Check, Suite
+from dagster_project.declarations.territory import (
+    Edition,
+    Geography,
+    Layer,
+    Level,
+    Municipality,
+    Region,
+    Repair,
+)
+
+__all__ = [
+    "Check",
+    "Column",
+    "Contract",
+    "DeclarationError",
+    "Declarations",
+    "Edition",
+    "FileLayout",
+    "Geography",
+    "Index",
+    "Indicator",
+    "Layer",
+    "Level",
+    "Mistake",
+    "Municipality",
+    "ReferenceDate",
+    "Region",
+    "Repair",
+    "SkipRows",
+    "Suite",
+    "Symbol",
+    "Years",
+    "all_contracts",
+    "load",
+    "measures",
+    "regions",
+]

@@ -1,0 +1,187 @@
+"""Contracts: what a department delivers and what must hold for it, as declared.
+
+Reads and writes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from dagster_project.declarations.base import (
+    DecimalSign,
+    Declared,
+    Delimiter,
+    Encoding,
+    Identifier,
+    Scalar,
+    compiled,
+    unique,
+)
+
+
+class Symbol(Declared):
+    """What a text in a value column means when it is not a plain number.
+
+    `when_all` narrows it: the symbol only counts where all those columns of the row carry it.
+    """
+
+    symbol: str
+    means: Literal["zero", "missing", "suppressed", "not_applicable"]
+    columns: list[str] | None = None
+    when_all: list[str] | None = None
+
+
+class SkipRows(Declared):
+    """Rows that are no data (footers, notes): the pattern meets the whole key column; at most `at_most` of them."""
+
+    key: str
+    at_most: int = 1
+    reason: str
+
+    @field_validator("key")
+    @classmethod
+    def key_is_a_pattern(cls, value: str) -> str:
+        return compiled(value)
+
+
+RESERVED_COLUMNS = ("area", "position", "row")
+
+
+class Column(Declared):
+    """One column of a delivery, under the name the product uses; `aliases` are other names senders use.
+
+    Names are compared without regard to case.
+    """
+
+    name: Identifier
+    aliases: list[str] = Field(default_factory=list)
+    role: Literal["key", "period", "value", "ignore"] = "value"
+    type: Literal["text", "integer", "number"] = "integer"
+    required: bool = True
+    pad: int | None = Field(default=None, description="restore lost leading zeros up to this many digits")
+    format: str | None = Field(default=None, description="strftime format a period column carries")
+    minimum: float | None = None
+    maximum: float | None = None
+    dimensions: dict[Identifier, Scalar] = Field(default_factory=dict)
+    description: str = ""
+
+    @field_validator("name")
+    @classmethod
+    def name_is_free(cls, value: str) -> str:
+        if value in RESERVED_COLUMNS:
+            raise ValueError(
+                f"{', '.join(RESERVED_COLUMNS)} name columns of every landed row: choose another, "
+                "the sender's own may stand under aliases"
+            )
+        return value
+
+    @property
+    def names(self) -> list[str]:
+        return [name.casefold() for name in (self.name, *self.aliases)]
+
+
+class FileLayout(Declared):
+    """File names of one layout of a delivery and what they tell; other fields override the contract's."""
+
+    name: str = Field(description="regular expression over the whole file name, with named groups")
+    period: str = Field(description="ISO 8601 period, with {groups} of the file name")
+    edition: str = Field(description="edition of the geography the areas are in")
+    level: str
+    delimiter: Delimiter | None = None
+    encoding: Encoding | None = None
+    decimal: DecimalSign | None = None
+    missing_areas_at_most: float | None = Field(default=None, ge=0, le=1)
+    columns: list[Column] = Field(default_factory=list, description="columns that differ in this layout")
+    symbols: list[Symbol] = Field(default_factory=list, description="further symbols of this layout")
+
+    @field_validator("name")
+    @classmethod
+    def name_is_a_pattern(cls, value: str) -> str:
+        return compiled(value)
+
+
+class ReferenceDate(Declared):
+    """The day the numbers of a period speak of, where it is not the last day of the period."""
+
+    years: int = 0
+    day: Annotated[str, Field(pattern=r"^\d{2}-\d{2}$")] = "12-31"
+
+
+class Contract(Declared):
+    """What a department delivers and what must hold for it."""
+
+    id: Identifier
+    title: str
+    description: str
+    owner: str
+    origin: str
+    licence: str
+    legal_basis: str
+    purpose: str
+    cadence: Literal["yearly", "half_yearly", "quarterly", "monthly", "every_two_years", "event"]
+    publication: Literal["already_public", "protected"]
+    folder: str
+    geography: Identifier
+    delimiter: Delimiter = ";"
+    encoding: Encoding = "utf-8"
+    decimal: DecimalSign = ","
+    reference_date: ReferenceDate | None = None
+    other_columns: Literal["refuse", "ignore"] = "refuse"
+    rejected_rows_at_most: float = Field(default=0.0, ge=0, le=1, description="share of rows")
+    missing_areas_at_most: float = Field(default=0.0, ge=0, le=1, description="share of the edition's areas")
+    files: list[FileLayout] = Field(min_length=1)
+    skip_rows: list[SkipRows] = Field(default_factory=list)
+    symbols: list[Symbol] = Field(default_factory=list)
+    columns: list[Column] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def columns_are_consistent(self) -> Contract:
+        unique("columns", [name for column in self.columns for name in column.names])
+        if sum(column.role == "key" for column in self.columns) != 1:
+            raise ValueError("columns: exactly one column has role: key")
+        value_columns = {column.name for column in self.columns if column.role == "value"}
+        if not value_columns:
+            raise ValueError("columns: at least one column has role: value")
+        declared = {column.name for column in self.columns}
+        for layout in self.files:
+            for symbol in [*self.symbols, *layout.symbols]:
+                unknown = {*(symbol.columns or []), *(symbol.when_all or [])} - value_columns
+                if unknown:
+                    raise ValueError(
+                        f"symbols: {', '.join(sorted(unknown))} is no value column; "
+                        f"allowed: {', '.join(sorted(value_columns))}"
+                    )
+            unknown = {column.name for column in layout.columns} - declared
+            if unknown:
+                raise ValueError(f"files: columns may only override declared columns, not {', '.join(unknown)}")
+        return self
+
+    @property
+    def key(self) -> Column:
+        return next(column for column in self.columns if column.role == "key")
+
+    @property
+    def dimensions(self) -> dict[str, str]:
+        """Names of the dimensions of all columns and their SQL types."""
+        found: dict[str, str] = {}
+        for column in self.columns:
+            for name, value in column.dimensions.items():
+                found[name] = "integer" if isinstance(value, int) else "varchar"
+        return found
+
+    @property
+    def landed_columns(self) -> dict[str, str]:
+        """Names and SQL types of a landed row: where and when, which column, its dimensions, value and status."""
+        texts = ("delivery", "source", "municipality", "geography", "edition", "level", "period")
+        return {
+            **dict.fromkeys(texts, "varchar"),
+            "reference_date": "date",
+            "row": "bigint",
+            "area": "varchar",
+            "column_name": "varchar",
+            **self.dimensions,
+            "value": "double",
+            "status": "varchar",
+        }

@@ -1,0 +1,138 @@
+"""Indicators and indices, as declared.
+
+Reads and writes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from dagster_project.declarations.base import Declared, Identifier
+
+
+class Years(Declared):
+    """A span of period years; open where a bound is left out."""
+
+    from_year: int | None = None
+    to_year: int | None = None
+
+
+class Reported(Declared):
+    """A measure that the source delivers as a finished figure, with the precision it is printed in."""
+
+    measure: Identifier
+    decimals: int
+
+
+class Component(Declared):
+    indicator: Identifier
+    weight: float = 1.0
+
+
+class Composition(Declared):
+    """What an index is made of in a span of periods.
+
+    `precision: counts` forms the inputs anew from numerator and denominator where both are known;
+    `as_reported` takes them with the digits the source prints.
+    """
+
+    periods: Years = Years()
+    precision: Literal["counts", "as_reported"] = "as_reported"
+    components: list[Component] = Field(min_length=1)
+
+
+class IndexClass(Declared):
+    """A class of an index; `below` is an open, `up_to` a closed upper bound; the last class has none."""
+
+    name: str
+    below: float | None = None
+    up_to: float | None = None
+
+
+class Exclusion(Declared):
+    area: str
+    periods: Years = Years()
+    reason: str
+
+
+class MinimumPopulation(Declared):
+    measure: Identifier
+    value: int
+
+
+class Index(Declared):
+    """Standardise (population standard deviation, unweighted over the valid areas), sum, standardise, classify."""
+
+    minimum_population: MinimumPopulation | None = None
+    excluded_areas: list[Exclusion] = Field(default_factory=list)
+    compositions: list[Composition] = Field(min_length=1)
+    classes: list[IndexClass] = Field(min_length=2)
+
+    @model_validator(mode="after")
+    def classes_ascend(self) -> Index:
+        bounds = [item.below if item.below is not None else item.up_to for item in self.classes]
+        if bounds[-1] is not None or None in bounds[:-1]:
+            raise ValueError("classes: every class but the last needs below or up_to")
+        if any(item.below is not None and item.up_to is not None for item in self.classes):
+            raise ValueError("classes: declare either below or up_to, not both")
+        inner = [bound for bound in bounds if bound is not None]
+        if inner != sorted(inner):
+            raise ValueError("classes: the bounds must ascend")
+        return self
+
+
+class Change(Declared):
+    """The difference of an indicator to itself some years before."""
+
+    indicator: Identifier
+    years: int = Field(gt=0)
+    relative: bool = False
+
+
+class Indicator(Declared):
+    """One row of the catalogue; `kind` says which fields it needs."""
+
+    id: Identifier
+    name: str
+    short_name: str
+    kind: Literal["count", "share", "rate", "reported_share", "reported_change", "change", "index"]
+    theme: Identifier
+    theme_name: str
+    unit: Literal["persons", "percent", "percentage_points", "per_100", "per_1000", "standard_deviations"]
+    unit_label: str
+    decimals: int = Field(ge=0, le=6)
+    direction: Literal["burden", "favourable", "neutral"]
+    sort_order: int
+    periods: Years = Years()
+    definition: str
+    formula: str
+    limits: str
+    source_note: str
+    responsible: str
+    numerator: Identifier | None = None
+    denominator: Identifier | None = None
+    factor: float = 100.0
+    reported: Reported | None = None
+    change: Change | None = None
+    index: Index | None = None
+
+    @model_validator(mode="after")
+    def fields_fit_the_kind(self) -> Indicator:
+        needed = {
+            "count": {"numerator"},
+            "share": {"numerator", "denominator"},
+            "rate": {"numerator", "denominator"},
+            "reported_share": {"reported", "denominator"},
+            "reported_change": {"reported", "change"},
+            "change": {"change"},
+            "index": {"index"},
+        }[self.kind]
+        optional = {"numerator", "denominator", "reported", "change", "index"}
+        given = {name for name in optional if getattr(self, name) is not None}
+        if given != needed:
+            raise ValueError(
+                f"kind {self.kind} needs {', '.join(sorted(needed))}; found {', '.join(sorted(given)) or 'none'}"
+            )
+        return self

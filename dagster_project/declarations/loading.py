@@ -1,0 +1,88 @@
+"""Loading: all declarations of a region, validated and cross-checked.
+
+Reads  sources/<region>/region.yml, sources/<region>/geographies/*.yml, sources/<region>/contracts/*.yml,
+       dbt/indicators/*.yml, expectations/*.yml, dbt/models/observations/*.yml.
+Writes nothing.
+"""
+
+from __future__ import annotations
+
+import yaml
+
+from dagster_project.declarations.base import DeclarationError, Mistake
+from dagster_project.declarations.contracts import Contract
+from dagster_project.declarations.indicators import Indicator
+from dagster_project.declarations.references import Declarations, unresolved
+from dagster_project.declarations.suites import Suite
+from dagster_project.declarations.territory import Geography, Region
+from dagster_project.declarations.yaml_files import StrictLoader, read_file, read_folder
+from dagster_project.settings import Project
+
+
+def regions(project: Project) -> list[str]:
+    """Ids of all regions that are declared, in alphabetical order."""
+    return sorted(path.parent.name for path in project.sources.glob("*/region.yml"))
+
+
+def load(project: Project, region: str) -> Declarations:
+    """All declarations of one region.
+
+    Raises `DeclarationError` with every mistake found in any file or between files.
+    """
+    folder = project.sources / region
+    if not (folder / "region.yml").is_file():
+        known = ", ".join(regions(project)) or "none"
+        raise DeclarationError(
+            [Mistake(f"sources/{region}/region.yml", "", f"there is no such region; declared: {known}")]
+        )
+    mistakes: list[Mistake] = []
+    declared_region = read_file(folder / "region.yml", Region, project, mistakes, identity=region)
+    geographies = read_folder(folder / "geographies", Geography, project, mistakes)
+    contracts = read_folder(folder / "contracts", Contract, project, mistakes)
+    indicators = read_folder(project.indicators, Indicator, project, mistakes)
+    suites = read_folder(project.expectations, Suite, project, mistakes)
+    if mistakes or declared_region is None:
+        raise DeclarationError(mistakes)
+    declarations = Declarations(declared_region, geographies, contracts, indicators, suites)
+    mistakes = unresolved(project, declarations, measures(project))
+    if mistakes:
+        raise DeclarationError(mistakes)
+    return declarations
+
+
+def measures(project: Project) -> set[str]:
+    """Every measure an observation model yields: the accepted values of its column `measure`.
+
+    Raises `DeclarationError` where a file names none.
+    """
+    found: set[str] = set()
+    for path in sorted((project.dbt / "models" / "observations").glob("obs_*.yml")):
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=StrictLoader)  # noqa: S506  (a safe loader, only stricter)
+        values = [
+            value
+            for model in content.get("models", [])
+            for column in model.get("columns", [])
+            if column.get("name") == "measure"
+            for test in column.get("data_tests", [])
+            if isinstance(test, dict) and "accepted_values" in test
+            for value in test["accepted_values"]["arguments"]["values"]
+        ]
+        if not values:
+            file = str(path.relative_to(project.root)) if path.is_relative_to(project.root) else str(path)
+            raise DeclarationError([Mistake(file, "measure", "list the measures as accepted_values of this column")])
+        found.update(values)
+    return found
+
+
+def all_contracts(project: Project) -> dict[str, Contract]:
+    """The contracts of all regions by id; where regions share an id, the first region's stands for it.
+
+    Raises `DeclarationError`.
+    """
+    mistakes: list[Mistake] = []
+    found: dict[str, Contract] = {}
+    for folder in sorted(project.sources.glob("*/contracts")):
+        found = {**read_folder(folder, Contract, project, mistakes), **found}
+    if mistakes:
+        raise DeclarationError(mistakes)
+    return found

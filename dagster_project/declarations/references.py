@@ -1,0 +1,141 @@
+"""Cross-references: every name one declaration uses must be declared by another.
+
+Reads  loaded declarations and which files exist. Writes nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from dagster_project.declarations.base import Mistake
+from dagster_project.declarations.contracts import Contract
+from dagster_project.declarations.indicators import Indicator
+from dagster_project.declarations.suites import Suite
+from dagster_project.declarations.territory import Geography, Region
+from dagster_project.settings import Project
+
+
+@dataclass(frozen=True)
+class Declarations:
+    """All that is declared for one region, cross-checked."""
+
+    region: Region
+    geographies: dict[str, Geography]
+    contracts: dict[str, Contract]
+    indicators: dict[str, Indicator]
+    suites: dict[str, Suite]
+
+    @property
+    def geography(self) -> Geography:
+        """The geography the region reports on."""
+        return self.geographies[self.region.geography]
+
+    def suites_for(self, gate: int, source: str | None = None) -> list[Suite]:
+        """The suites of a gate; at gate 1 those of the source and those of all sources."""
+        return [suite for suite in self.suites.values() if suite.gate == gate and suite.source in (None, source)]
+
+
+def unresolved(project: Project, declared: Declarations, measures: set[str]) -> list[Mistake]:
+    """Every reference that leads nowhere."""
+    return [
+        *_region_references(declared, measures),
+        *_contract_references(project, declared),
+        *_indicator_references(declared, measures),
+        *_suite_references(project, declared),
+    ]
+
+
+def _reference(file: str, key: str, value: str, known: Collection[str]) -> list[Mistake]:
+    if value in known:
+        return []
+    return [Mistake(file, key, f"{value!r} is not declared; declared: {', '.join(sorted(known)) or 'none'}")]
+
+
+def _region_references(declared: Declarations, measures: set[str]) -> list[Mistake]:
+    region = declared.region
+    file = f"sources/{region.id}/region.yml"
+    mistakes = _reference(file, "geography", region.geography, declared.geographies)
+    if mistakes:
+        return mistakes
+    geography = declared.geography
+    mistakes += _reference(file, "reporting_edition", region.reporting_edition, [e.id for e in geography.editions])
+    mistakes += _reference(file, "municipality_level", region.municipality_level, [x.id for x in geography.levels])
+    mistakes += _reference(file, "population", region.population, measures)
+    return mistakes
+
+
+def _contract_references(project: Project, declared: Declarations) -> list[Mistake]:
+    mistakes: list[Mistake] = []
+    for contract in declared.contracts.values():
+        file = f"sources/{declared.region.id}/contracts/{contract.id}.yml"
+        if not (project.dbt / "models" / "observations" / f"obs_{contract.id}.sql").is_file():
+            mistakes.append(
+                Mistake(
+                    file,
+                    "id",
+                    f"dbt/models/observations/obs_{contract.id}.sql is missing: no one reads this source",
+                )
+            )
+        missing = _reference(file, "geography", contract.geography, declared.geographies)
+        mistakes += missing
+        if missing:
+            continue
+        geography = declared.geographies[contract.geography]
+        for number, layout in enumerate(contract.files):
+            place = f"files.{number}"
+            mistakes += _reference(file, f"{place}.edition", layout.edition, [e.id for e in geography.editions])
+            mistakes += _reference(file, f"{place}.level", layout.level, [x.id for x in geography.levels])
+            groups = set(re.compile(layout.name).groupindex)
+            for group in sorted(set(re.findall(r"{(\w+)}", layout.period)) - groups):
+                mistakes.append(
+                    Mistake(
+                        file,
+                        f"{place}.period",
+                        f"{{{group}}} is no named group of the file name; "
+                        f"named groups: {', '.join(sorted(groups)) or 'none'}",
+                    )
+                )
+    return mistakes
+
+
+def _indicator_references(declared: Declarations, measures: set[str]) -> list[Mistake]:
+    mistakes: list[Mistake] = []
+    for indicator in declared.indicators.values():
+        file = f"dbt/indicators/{indicator.id}.yml"
+        minimum = indicator.index.minimum_population if indicator.index else None
+        used = {
+            "numerator": indicator.numerator,
+            "denominator": indicator.denominator,
+            "reported.measure": indicator.reported.measure if indicator.reported else None,
+            "index.minimum_population.measure": minimum.measure if minimum else None,
+        }
+        for key, measure in used.items():
+            if measure is not None:
+                mistakes += _reference(file, key, measure, measures)
+        if indicator.change:
+            mistakes += _reference(file, "change.indicator", indicator.change.indicator, declared.indicators)
+        if indicator.index:
+            for number, composition in enumerate(indicator.index.compositions):
+                for component in composition.components:
+                    mistakes += _reference(
+                        file, f"index.compositions.{number}", component.indicator, declared.indicators
+                    )
+    return mistakes
+
+
+def _suite_references(project: Project, declared: Declarations) -> list[Mistake]:
+    """A suite may be about a source of another region, but not about none at all."""
+    known = {path.stem for path in project.sources.glob("*/contracts/*.yml")}
+    mistakes: list[Mistake] = []
+    for suite in declared.suites.values():
+        file = f"expectations/{suite.id}.yml"
+        if suite.source is not None:
+            mistakes += _reference(file, "source", suite.source, known)
+        if suite.gate == 2 and suite.source is not None:
+            mistakes.append(Mistake(file, "source", "gate 2 judges the marts, not a source: remove it"))
+        names = [check.name for check in suite.checks]
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            mistakes.append(Mistake(file, f"checks.{name}", "this name stands here a second time: rename one"))
+    return mistakes

@@ -1,0 +1,149 @@
+"""The region, its geographies and their editions, as declared.
+
+Reads and writes nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from dagster_project.declarations.base import Declared, Identifier, Scalar, compiled, unique
+
+
+class Parent(Declared):
+    """How an area finds its parent one level up; exactly one of the three."""
+
+    prefix: int | None = None
+    constant: str | None = None
+    attribute: str | None = None
+
+    @model_validator(mode="after")
+    def exactly_one(self) -> Parent:
+        if sum(value is not None for value in (self.prefix, self.constant, self.attribute)) != 1:
+            raise ValueError("declare exactly one of: prefix, constant, attribute")
+        return self
+
+
+class Level(Declared):
+    """One level of a geography; the list in the geography runs from fine to coarse."""
+
+    id: Identifier
+    name: str
+    plural: str
+    key: str = Field(description="regular expression every key of this level matches")
+    parent: Parent | None = None
+
+    @field_validator("key")
+    @classmethod
+    def key_is_a_pattern(cls, value: str) -> str:
+        return compiled(value)
+
+
+class Repair(Declared):
+    """A correction of a publisher's file, guarded: it must find exactly `rows` features, else it fails loudly."""
+
+    where: dict[str, Scalar]
+    set: dict[str, Scalar]
+    rows: int = 1
+    reason: str
+
+
+class Layer(Declared):
+    """Where one level of one edition comes from: a file, or the union of the level below."""
+
+    file: str | None = None
+    crs: str | None = Field(default=None, description="only where the file states none")
+    key: str | None = Field(default=None, description="attribute that holds the key")
+    key_last: int | None = Field(default=None, description="take only the last n characters of that attribute")
+    name: str | None = Field(default=None, description="attribute that holds the name")
+    outline: Literal["file", "dissolve"] = "file"
+    names: dict[str, str] = Field(default_factory=dict, description="key and name of areas that have no file")
+    repairs: list[Repair] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def file_or_names(self) -> Layer:
+        if self.file is None and not self.names:
+            raise ValueError("declare either file (with key and name) or names (key: name)")
+        if self.file is not None and (self.key is None or self.name is None):
+            raise ValueError("a layer with a file needs key and name, the attributes that hold them")
+        if self.file is None and self.outline == "file":
+            raise ValueError("a layer without a file needs outline: dissolve")
+        return self
+
+
+class Lifetime(Declared):
+    """When a single area of an edition came into being or ceased, if not with the edition."""
+
+    valid_from: date | None = None
+    valid_to: date | None = None
+
+
+class Edition(Declared):
+    """One state of the boundaries."""
+
+    id: Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]+$")]
+    title: str
+    valid_from: date
+    valid_to: date | None = None
+    overlap_tolerance_m2: float = 1.0
+    nesting_tolerance_m2: float = 1.0
+    layers: dict[str, Layer]
+    areas: dict[str, Lifetime] = Field(default_factory=dict)
+
+
+class Geography(Declared):
+    """A division of the territory into areas on nested levels."""
+
+    id: Identifier
+    title: str
+    publisher: str
+    licence: str
+    origin: str = Field(description="where the official files are obtained")
+    levels: list[Level] = Field(min_length=1)
+    editions: list[Edition] = Field(min_length=1)
+
+    def level_rank(self, level: str) -> int:
+        return [item.id for item in self.levels].index(level)
+
+    def edition(self, edition: str) -> Edition:
+        return next(item for item in self.editions if item.id == edition)
+
+    @model_validator(mode="after")
+    def levels_and_layers_agree(self) -> Geography:
+        ids = [level.id for level in self.levels]
+        unique("levels", ids)
+        unique("editions", [edition.id for edition in self.editions])
+        for edition in self.editions:
+            if set(edition.layers) != set(ids):
+                raise ValueError(
+                    f"edition {edition.id}: layers must be exactly the levels {', '.join(ids)}; "
+                    f"found {', '.join(edition.layers)}"
+                )
+        for level in self.levels[:-1]:
+            if level.parent is None:
+                raise ValueError(f"level {level.id}: parent is missing (only the coarsest level has none)")
+        if self.levels[-1].parent is not None:
+            raise ValueError(f"level {self.levels[-1].id}: the coarsest level has no parent")
+        return self
+
+
+class Municipality(Declared):
+    id: str = Field(description="official municipality key, text with leading zeros")
+    name: str
+
+
+class Region(Declared):
+    """A town or county with everything the product needs to know about it."""
+
+    id: Identifier
+    name: str
+    crs: Annotated[str, Field(pattern=r"^EPSG:\d+$")]
+    geography: Identifier
+    reporting_edition: str
+    municipality_level: Identifier
+    municipalities: list[Municipality] = Field(min_length=1)
+    population: Identifier = Field(description="measure shown as an area's population")
+    licence_note: str

@@ -1,0 +1,241 @@
+"""What a page asks: named queries, their chaining, and a database that shows them ``mart_*`` and nothing else.
+
+Reads the release's ``marts.duckdb``; writes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import duckdb
+
+from dagster_project.reports.errors import PageError, first_line
+
+_REFERENCE = re.compile(r"\$\{\s*([^}]*?)\s*\}")
+_TABLE_FUNCTIONS = ("unnest", "range", "generate_series")
+
+# ----------------------------------------------------------------------------------------------------------
+# Results
+# ----------------------------------------------------------------------------------------------------------
+
+
+class Row:
+    """One row of a query; ``row.column`` in a page. An unknown column is a PageError naming the known."""
+
+    __slots__ = ("_places", "_query", "_values")
+
+    def __init__(self, values: Sequence[Any], places: Mapping[str, int], query: str) -> None:
+        self._values = values
+        self._places = places
+        self._query = query
+
+    def __getitem__(self, column: str) -> Any:
+        place = self._places.get(column)
+        if place is None:
+            known = ", ".join(self._places)
+            raise PageError(f'unknown column "{column}"; there are: {known}', query=self._query)
+        return self._values[place]
+
+    def get(self, column: str, default: Any = None) -> Any:
+        """The column's value, or ``default`` if the query has no such column."""
+        place = self._places.get(column)
+        return default if place is None else self._values[place]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Column → value."""
+        return dict(zip(self._places, self._values, strict=True))
+
+
+class Result:
+    """The rows of one query, in the query's order, with the text to show when there are none."""
+
+    def __init__(self, name: str, columns: Sequence[str], rows: Sequence[Row], empty: str | None) -> None:
+        self.name = name
+        self.columns = tuple(columns)
+        self.rows = tuple(rows)
+        self.empty = empty
+        self._indexes: dict[tuple[str, ...], dict[tuple[Any, ...], list[Row]]] = {}
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> Row:
+        if not -len(self.rows) <= index < len(self.rows):
+            raise PageError(f"row {index} asked for, the query has {len(self.rows)}", query=self.name)
+        return self.rows[index]
+
+    def where(self, **equal: Any) -> Result:
+        """The rows whose columns equal the given values; found by an index, so cheap on every page."""
+        columns = tuple(sorted(equal))
+        self.require(columns)
+        if columns not in self._indexes:
+            index: dict[tuple[Any, ...], list[Row]] = {}
+            for row in self.rows:
+                index.setdefault(tuple(row[column] for column in columns), []).append(row)
+            self._indexes[columns] = index
+        rows = self._indexes[columns].get(tuple(equal[column] for column in columns), [])
+        if not rows and self.empty is None:
+            raise PageError(
+                "no rows left by the filter, and the page declares no text for that (empty:)", query=self.name
+            )
+        return Result(self.name, self.columns, rows, self.empty)
+
+    def require(self, columns: Iterable[str]) -> None:
+        """Raise PageError unless the query has all these columns."""
+        for column in columns:
+            if column not in self.columns:
+                known = ", ".join(self.columns)
+                raise PageError(f'unknown column "{column}"; there are: {known}', query=self.name)
+
+    def only(self, component: str) -> Row:
+        """The query's only row; raises PageError naming the component if there are none or more."""
+        if len(self.rows) != 1:
+            raise PageError(
+                f"{component}() needs exactly one row, the query has {len(self.rows)}", query=self.name
+            )
+        return self.rows[0]
+
+
+# ----------------------------------------------------------------------------------------------------------
+# The database: read-only, without files or network, mart_* only
+# ----------------------------------------------------------------------------------------------------------
+
+
+class Database:
+    """The release's marts behind a locked in-memory connection."""
+
+    def __init__(self, marts: Path) -> None:
+        # One thread: rows that a query leaves unordered still come in the same order each time.
+        self._connection = duckdb.connect(
+            ":memory:",
+            config={
+                "threads": 1,
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+                "python_enable_replacements": False,
+            },
+        )
+        quoted = str(marts).replace("'", "''")
+        self._connection.execute(
+            "create temp macro german_order(name) as strip_accents(lower(replace(name, 'ß', 'ss')))"
+        )
+        self._connection.execute(f"attach '{quoted}' as marts (read_only)")
+        self._connection.execute("use marts")
+        self._connection.execute("set enable_external_access = false")
+        self._connection.execute("set lock_configuration = true")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def check(self, sql: str) -> frozenset[str]:
+        """Refuse anything but one SELECT over mart_*; return the names of its bound parameters."""
+        try:
+            statements = self._connection.extract_statements(sql)
+        except duckdb.Error as error:
+            raise PageError(first_line(error)) from None
+        found = self._connection.execute("select json_serialize_sql(?::varchar)", [sql]).fetchone()
+        tree = json.loads(found[0]) if found else {}
+        if len(statements) != 1 or tree.get("error"):
+            raise PageError("a query must be exactly one SELECT statement")
+        _check_relations(tree["statements"][0]["node"], frozenset())
+        return frozenset(statements[0].named_parameters)
+
+    def select(
+        self, name: str, sql: str, bound: Mapping[str, Any] | None = None, empty: str | None = None
+    ) -> Result:
+        """Run the query; ``bound`` holds exactly the statement's parameters."""
+        try:
+            cursor = self._connection.execute(sql, dict(bound or {}))
+            rows = cursor.fetchall()
+        except duckdb.Error as error:
+            raise PageError(first_line(error), query=name) from None
+        columns = [column[0] for column in cursor.description or []]
+        places = {column: place for place, column in enumerate(columns)}
+        return Result(name, columns, [Row(values, places, name) for values in rows], empty)
+
+
+def _check_relations(node: Any, known: frozenset[str]) -> None:
+    """Walk DuckDB's own syntax tree; ``known`` are the names of the CTEs in scope."""
+    if isinstance(node, list):
+        for part in node:
+            _check_relations(part, known)
+    if not isinstance(node, dict):
+        return
+    ctes = node.get("cte_map", {}).get("map", []) if isinstance(node.get("cte_map"), dict) else []
+    known = known | {cte["key"].lower() for cte in ctes}
+    kind = node.get("type")
+    if kind == "BASE_TABLE":
+        _check_table(node, known)
+    elif kind == "SHOW_REF" or (
+        kind == "TABLE_FUNCTION" and node["function"].get("function_name") not in _TABLE_FUNCTIONS
+    ):
+        name = node.get("function", {}).get("function_name", "show/describe")
+        raise PageError(f'a query may read mart_* only, not "{name}"')
+    for part in node.values():
+        _check_relations(part, known)
+
+
+def _check_table(node: Mapping[str, Any], known: frozenset[str]) -> None:
+    catalog, schema, table = node.get("catalog_name"), node.get("schema_name"), str(node.get("table_name"))
+    own = not catalog and schema in ("", None, "main") and table.lower().startswith("mart_")
+    cte = not catalog and not schema and table.lower() in known
+    if not own and not cte:
+        name = ".".join(part for part in (catalog, schema, table) if part)
+        raise PageError(f'a query may read mart_* only, not "{name}"')
+
+
+# ----------------------------------------------------------------------------------------------------------
+# Chaining
+# ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Query:
+    """A page's named query: its line, its SQL, and once resolved its parameters and what it reads."""
+
+    name: str
+    line: int
+    sql: str
+    bound: frozenset[str] = frozenset()
+    reads: tuple[str, ...] = ()
+
+
+def resolve(queries: Mapping[str, Query], database: Database) -> dict[str, Query]:
+    """Replace each ``${name}`` by the named query, check every query and learn its bound parameters.
+
+    Raises PageError for a name that is missing, a circle, or anything the database refuses.
+    """
+    resolved: dict[str, Query] = {}
+
+    def visit(name: str, path: tuple[str, ...]) -> Query:
+        query = queries[name]
+        if name in path:
+            circle = " → ".join((*path[path.index(name) :], name))
+            raise PageError(f"queries refer to each other in a circle: {circle}", None, query.line, name)
+        if name not in resolved:
+            reads = tuple(dict.fromkeys(_REFERENCE.findall(query.sql)))
+            unknown = next((other for other in reads if other not in queries), None)
+            if unknown is not None:
+                message = f"${{{unknown}}} names no query of this page; there are: {', '.join(queries)}"
+                raise PageError(message, None, query.line, name)
+            parts = {other: visit(other, (*path, name)).sql for other in reads}
+            sql = _REFERENCE.sub(lambda match: f"(\n{parts[match[1]]}\n)", query.sql)
+            try:
+                bound = database.check(sql)
+            except PageError as error:
+                raise error.at(line=query.line, query=name) from None
+            resolved[name] = Query(name, query.line, sql, bound, reads)
+        return resolved[name]
+
+    return {name: visit(name, ()) for name in queries}

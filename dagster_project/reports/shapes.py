@@ -1,0 +1,111 @@
+"""Outlines of areas as SVG path data, simplified once per level and without gaps between neighbours.
+
+Reads rows of mart_area (level, rank, area, name, WKT); writes nothing. Lengths in the WKT are metres, those in the
+paths are units of the view box.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import shapely
+
+from dagster_project.reports.errors import PageError
+from dagster_project.reports.queries import Row
+
+MAP_UNITS = 2000
+MAP_TOLERANCE = 1.5
+LOCATOR_TOLERANCE = 8.0
+_MARGIN = 10
+
+
+class Shapes:
+    """The geometry of one edition. Rows need: level, level_rank, area, name, geometry (WKT or null)."""
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self._names: dict[str, dict[str, str]] = {}
+        self._wkt: dict[str, dict[str, str]] = {}
+        sizes: Counter[tuple[int, str]] = Counter()
+        for row in rows:
+            level, area = row["level"], row["area"]
+            self._names.setdefault(level, {})[area] = row["name"]
+            if row["geometry"]:
+                self._wkt.setdefault(level, {})[area] = row["geometry"]
+                sizes[row["level_rank"], level] += 1
+        several = [key for key, count in sizes.items() if count > 1]
+        self.outline_level = max(several or sizes or [(0, "")])[1]
+        self._paths: dict[tuple[str, float], dict[str, str]] = {}
+
+    def names(self, level: str) -> Mapping[str, str]:
+        """Area → name, of every area of the level, with or without geometry."""
+        return self._names.get(level, {})
+
+    @property
+    def view_box(self) -> str:
+        """The SVG viewBox with a small margin."""
+        _, _, _, width, height = self._frame
+        return f"{-_MARGIN} {-_MARGIN} {width + 2 * _MARGIN} {height + 2 * _MARGIN}"
+
+    def paths(self, level: str, tolerance: float = MAP_TOLERANCE) -> Mapping[str, str]:
+        """Area → path data in view-box units; areas without geometry are left out."""
+        if level not in self._wkt:
+            return {}
+        if (level, tolerance) not in self._paths:
+            keys, shapes = self._geometry[level]
+            left, top, scale, _, _ = self._frame
+            simple = shapely.coverage_simplify(shapes, tolerance / scale)
+            placed = shapely.transform(simple, lambda xy: np.rint((xy - (left, top)) * (scale, -scale)))
+            self._paths[(level, tolerance)] = dict(zip(keys, map(_path_data, placed), strict=True))
+        return self._paths[(level, tolerance)]
+
+    def centre(self, level: str, area: str) -> tuple[int, int, int] | None:
+        """Middle and half size of an area in view-box units, or None without geometry."""
+        if area not in self._wkt.get(level, {}):
+            return None
+        keys, shapes = self._geometry[level]
+        left, top, scale, _, _ = self._frame
+        west, south, east, north = shapely.bounds(shapes[keys.index(area)])
+        return (
+            round(((west + east) / 2 - left) * scale),
+            round((top - (south + north) / 2) * scale),
+            math.ceil(max(east - west, north - south) * scale / 2),
+        )
+
+    @cached_property
+    def _geometry(self) -> dict[str, tuple[list[str], Any]]:
+        geometry = {}
+        for level, areas in self._wkt.items():
+            shapes = shapely.from_wkt(list(areas.values()))
+            broken = ~shapely.is_valid(shapes)
+            shapes[broken] = shapely.make_valid(shapes[broken], method="structure")
+            if not np.isin(shapely.get_type_id(shapes), (3, 6)).all():
+                raise PageError(f'mart_area: a geometry of level "{level}" is not a polygon')
+            geometry[level] = (list(areas), shapes)
+        return geometry
+
+    @cached_property
+    def _frame(self) -> tuple[float, float, float, int, int]:
+        """Left, top, units per metre, width and height of the view box."""
+        bounds = shapely.total_bounds(np.concatenate([shapes for _, shapes in self._geometry.values()]))
+        left, bottom, right, top = (float(bound) for bound in bounds)
+        scale = MAP_UNITS / max(right - left, top - bottom)
+        return left, top, scale, math.ceil((right - left) * scale), math.ceil((top - bottom) * scale)
+
+
+def _path_data(shape: Any) -> str:
+    parts = []
+    for polygon in shapely.get_parts(shape):
+        for ring in (polygon.exterior, *polygon.interiors):
+            points = [(int(x), int(y)) for x, y in ring.coords]
+            steps = [(bx - ax, by - ay) for (ax, ay), (bx, by) in pairwise(points)]
+            drawn = [step for step in steps if step != (0, 0)][:-1]
+            if len(drawn) > 1:
+                moves = "".join(f"{x}{y:+d}" if x < 0 else f" {x}{y:+d}" for x, y in drawn)
+                parts.append(f"M{points[0][0]} {points[0][1]}l{moves.strip()}z")
+    return "".join(parts)
