@@ -419,4 +419,4 @@ def test_the_finest_level_cannot_be_dissolved(own_kleinstadt: Kleinstadt, output
         own_kleinstadt,
         lambda content: content["editions"][0]["layers"]["planungsraum"].update(outline="dissolve"),
     )
-    assert "planungsraum kann nicht aus einer feineren gebildet werden" in fault(own_kleinstadt, output)
+    assert "die Ebene planungsraum ist die feinste" in fault(own_kleinstadt, output)

@@ -532,7 +532,7 @@ FAILURES = {
             query("select 'n' as name, null::double as value, 'missing' as status, 'lost' as reason")
             + "{{ table(rows, [column('value', 'Wert', 'measure')]) }}"
         ),
-        'unknown reason "lost"',
+        'no words for reason "lost"',
     ),
     "unknown name": (page("Text\n\n{{ nix }}"), r'index\.md, line 6: unknown name "nix"'),
     "template syntax": (page("Text\n\n{% if %}"), r"index\.md, line 6: "),

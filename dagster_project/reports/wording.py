@@ -28,7 +28,7 @@ NO_BREAK_SPACE = "\u00a0"
 SHOWN_STATUSES = ("published", "estimated", "unreliable")
 HIDDEN_STATUSES = ("suppressed", "missing", "not_applicable")
 WORD_GROUPS = (
-    "status", "reason", "kind", "direction", "verdict", "severity", "gate", "subject", "cadence", "yes_no"
+    "status", "reason", "kind", "direction", "verdict", "severity", "gate", "cadence", "yes_no"
 )  # fmt: skip
 KEY_LABELS = "key"
 
