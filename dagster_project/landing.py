@@ -160,15 +160,18 @@ def reference_date(contract: Contract, period: str) -> date:
 def land(region: Region, contract: Contract, data: RegionData) -> list[Receipt]:
     """Land every file of a source that lies in the inbox; returns the receipts of all its deliveries ever.
 
-    Files that were landed before under the same contract, code and areas are not touched again.
+    Files that were landed before under the same contract, code and areas are not touched again. A file put back
+    in the place of a later one is the sender's last word: it becomes the next version.
     """
     receipts = load_receipts(data, contract.id)
     _write_columns(contract, data)
     fingerprint = _fingerprint(contract, data)
-    for arrival in arrivals(region, contract, data.inbox):
-        receipt = _announced(contract, arrival, receipts, fingerprint)
+    arrived = arrivals(region, contract, data.inbox)
+    lying = {_identified(contract, arrival)[0] for arrival in arrived}
+    for arrival in arrived:
+        receipt = _announced(contract, arrival, receipts, fingerprint, lying)
         known = receipts.get(receipt.delivery)
-        if known is None or known.fingerprint != fingerprint:
+        if known is None or (known.fingerprint, known.version) != (fingerprint, receipt.version):
             receipts[receipt.delivery] = _landed(contract, arrival, receipt, receipts, data)
     return sorted(receipts.values(), key=lambda receipt: (receipt.about, receipt.version))
 
@@ -188,21 +191,30 @@ def load_breaches(data: RegionData, receipt: Receipt) -> pd.DataFrame:
         return connection.execute(f"from read_parquet({literal(path)})").df()
 
 
-def _announced(contract: Contract, arrival: Arrival, receipts: dict[str, Receipt], fingerprint: str) -> Receipt:
-    """The receipt of a file before it is read: what it is about and which version."""
+def _identified(contract: Contract, arrival: Arrival) -> tuple[str, str]:
+    """The delivery's id and the hash of the file's content."""
     with arrival.path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     delivery = hashlib.sha256("|".join((contract.id, *arrival.about, sha256)).encode()).hexdigest()[:16]
+    return delivery, sha256
+
+
+def _announced(
+    contract: Contract, arrival: Arrival, receipts: dict[str, Receipt], fingerprint: str, lying: set[str]
+) -> Receipt:
+    """The receipt of a file before it is read: what it is about and which version; `lying`: ids in the inbox."""
+    delivery, sha256 = _identified(contract, arrival)
+    earlier = [receipt for receipt in receipts.values() if receipt.about == arrival.about]
+    latest = max(earlier, key=lambda receipt: receipt.version, default=None)
     own = arrival.layout.missing_areas_at_most
     missing_areas_at_most = contract.missing_areas_at_most if own is None else own
-    if delivery in receipts:
+    if delivery in receipts and latest and latest.delivery in lying:
         return replace(
             receipts[delivery],
             fingerprint=fingerprint,
             file_name=arrival.path.name,
             missing_areas_at_most=missing_areas_at_most,
         )
-    earlier = [receipt for receipt in receipts.values() if receipt.about == arrival.about]
     return Receipt(
         delivery=delivery,
         source=contract.id,
@@ -212,8 +224,8 @@ def _announced(contract: Contract, arrival: Arrival, receipts: dict[str, Receipt
         geography=contract.geography,
         edition=arrival.layout.edition,
         level=arrival.layout.level,
-        version=len(earlier) + 1,
-        supersedes=max(earlier, key=lambda receipt: receipt.version).delivery if earlier else None,
+        version=latest.version + 1 if latest else 1,
+        supersedes=latest.delivery if latest else None,
         file_name=arrival.path.name,
         sha256=sha256,
         landed_at=datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="seconds"),

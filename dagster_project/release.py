@@ -222,10 +222,11 @@ def _write_checks(connection: duckdb.DuckDBPyConnection, findings: list[dict[str
         name: "boolean" if name == "success" else "bigint" if name == "failing" else "varchar" for name in CHECK_COLUMNS
     }
     connection.execute(f"create temp table checked ({', '.join(f'{name} {kind}' for name, kind in types.items())})")
-    connection.executemany(
-        f"insert into checked values ({', '.join('?' * len(types))})",
-        [[finding[name] for name in types] for finding in findings],
-    )
+    if findings:  # DuckDB refuses an empty list
+        connection.executemany(
+            f"insert into checked values ({', '.join('?' * len(types))})",
+            [[finding[name] for name in types] for finding in findings],
+        )
     connection.execute(
         f"copy (select * from checked order by gate, subject, suite, name) to {literal(path)} (format parquet)"
     )

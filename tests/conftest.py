@@ -11,7 +11,7 @@ from pathlib import Path
 
 import kleinstadt as town
 import pytest
-from runs import Place, Spawner
+from runs import Outcome, Place, Spawner
 
 from dagster_project import declarations, geography
 from dagster_project.settings import Project, RegionData
@@ -64,6 +64,15 @@ def spawner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spawner]:
     spawner = Spawner(tmp_path_factory.mktemp("spawner"))
     yield spawner
     spawner.close()
+
+
+@pytest.fixture(scope="session")
+def second_run(
+    first_run: Place, spawner: Spawner, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Place, Outcome]:
+    """A second whole run on a copy, by the command in a process of its own; and how it ended."""
+    place = first_run.copy(tmp_path_factory.mktemp("second_run") / "place")
+    return place, spawner.run(place)
 
 
 @pytest.fixture(scope="session")

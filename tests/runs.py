@@ -235,7 +235,7 @@ class Spawner:
 
 def _serve() -> None:
     """Answer each request with the exit code of the child that carried it out."""
-    for module in ("dagster_project.cli", "dagster_project.definitions", "dbt.cli.main", "great_expectations"):
+    for module in ("dagster_project.definitions", "dbt.cli.main", "great_expectations", "pytest"):
         importlib.import_module(module)
     for line in sys.stdin:
         child = os.fork()

@@ -84,7 +84,8 @@ def data(tmp_path: Path) -> RegionData:
 
 def version_in_force(data: RegionData) -> int:
     with duckdb.connect(str(data.current / "marts.duckdb"), read_only=True) as connection:
-        found = connection.execute("select max(value)::integer from mart_indicator_value").fetchone()
+        query = "select value::integer from mart_indicator_value order by area desc"
+        found = connection.execute(query).fetchone()
     assert found
     manifest = json.loads((data.current / "manifest.json").read_text())
     assert manifest["inputs"] == {"version": found[0]}
@@ -123,8 +124,8 @@ def test_the_manifest_says_what_it_was_made_from_and_what_is_in_it(data: RegionD
 
 def test_what_the_gates_found_is_a_mart(data: RegionData) -> None:
     with duckdb.connect(str(data.current / "marts.duckdb"), read_only=True) as connection:
-        found = connection.execute("from mart_check").df().to_dict("records")
-    assert found == [FINDING]
+        found = connection.execute(f"select {', '.join(FINDING)} from mart_check").fetchall()
+    assert found == [tuple({**FINDING, "gate": "2"}.values())]
 
 
 def test_nothing_in_a_release_can_be_written(data: RegionData) -> None:
@@ -239,7 +240,8 @@ import sys
 import duckdb
 connection = duckdb.connect(sys.argv[1], read_only=True)
 for line in sys.stdin:
-    print(connection.execute("select max(value)::integer from mart_indicator_value").fetchone()[0], flush=True)
+    query = "select value::integer from mart_indicator_value order by area desc"
+    print(connection.execute(query).fetchone()[0], flush=True)
 """
 
 
@@ -360,12 +362,10 @@ def test_a_killed_process_leaves_something_to_sweep_up(data: RegionData, spawner
 # ---------------------------------------------------------------- the whole job, killed
 
 
-MOMENTS = [
+MOMENTS = [  # landing, building the warehouse, building the marts
     ("dagster_project.landing:_write", 1),
-    ("dagster_project.gate:write_frame", 2),
     ("dbt.task.run:ModelRunner.execute", 6),
     ("dbt.task.run:ModelRunner.execute", 21),
-    ("dagster_project.reports:render_site", 1),
 ]
 
 
@@ -373,7 +373,7 @@ def test_a_job_killed_at_any_moment_leaves_the_old_release_and_the_next_run_is_c
     place: Place, spawner: Spawner
 ) -> None:
     before = place.in_force()
-    edit_register(place.town, 2020, lambda frame: frame.assign(E_E=frame["E_E"]).iloc[::-1])
+    edit_register(place.town, 2020, lambda frame: frame.iloc[::-1])
     for moment in MOMENTS:
         killed = spawner.run(place, dies=moment)
         assert killed.code == -signal.SIGKILL, (moment, killed.text)

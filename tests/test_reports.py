@@ -1,4 +1,4 @@
-"""Tests of dagster_project/reports.py: a tiny release, the real pages, and small pages written on the spot."""
+"""Tests of dagster_project/reports: a tiny release, the real pages, and small pages written on the spot."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ import duckdb
 import pytest
 
 from dagster_project.reports import PageError, format_number, format_period, render_site, safe_file_name
-from dagster_project.reports.charts import nice_ticks
-from dagster_project.reports.maps import palette, quantile_breaks
+from dagster_project.reports.charts import line, nice_ticks
+from dagster_project.reports.maps import colour, palette, quantile_breaks
+from dagster_project.reports.measures import Measure
 from dagster_project.reports.pages import render_markdown
+from dagster_project.reports.wording import listing, read_words
 
 REPORTS = Path(__file__).parents[1] / "reports"
 EVIL = "<script>alert(1)</script>"
@@ -37,8 +39,7 @@ TABLES = {
         "population_reference_date date, valid_from date, valid_to date, area_km2 double, geometry text"
     ),
     "mart_region": (
-        "region text, name text, crs text, geography text, reporting_edition text, finest_level text, "
-        "licence_note text"
+        "region text, name text, crs text, geography text, reporting_edition text, finest_level text, licence_note text"
     ),
     "mart_source": (
         "source text, title text, owner text, description text, licence text, legal_basis text, purpose text, "
@@ -89,9 +90,7 @@ def area_rows() -> list[tuple[Any, ...]]:
             names = ("viertel", "Viertel", "Viertel", 0)
             rows.append((*head, *names, area, name, parent, "bezirk", "05", people, *tail, 1.0, shape))
         for number, bottom in (("1", 0), ("2", 1000)):
-            shape = (
-                f"POLYGON ((0 {bottom}, 3000 {bottom}, 3000 {bottom + 1000}, 0 {bottom + 1000}, 0 {bottom}))"
-            )
+            shape = f"POLYGON ((0 {bottom}, 3000 {bottom}, 3000 {bottom + 1000}, 0 {bottom + 1000}, 0 {bottom}))"
             names = ("bezirk", "Bezirk", "Bezirke", 1)
             name = {"1": "Nord", "2": "Süd"}[number]
             rows.append((*head, *names, number, name, "05", "stadt", "05", 5000.0, *tail, 3.0, shape))
@@ -119,9 +118,7 @@ def value_rows() -> list[tuple[Any, ...]]:
             add("viertel", area, year, "menschen", people + year - 2018)
             status = STATUSES[place]
             shown = status in ("published", "estimated", "unreliable")
-            add(
-                "viertel", area, year, "anteil", 10.25 + place + year - 2018 if shown else None, status=status
-            )
+            add("viertel", area, year, "anteil", 10.25 + place + year - 2018 if shown else None, status=status)
             z = (place - 2.5) / 2
             add("viertel", area, year, "lage", z, group="hoch" if z < 0 else "niedrig")
         for number in ("1", "2"):
@@ -179,7 +176,7 @@ def write_marts(path: Path) -> Path:
     insert("mart_indicator_value", value_rows())
     insert("mart_indicator", INDICATORS)
     insert("mart_region", [("muster", "Musterstadt", "EPSG:25832", "räume", "2006", "viertel", "© Stadt")])
-    insert("mart_source", [("register", EVIL, "Amt", "Text", "dl-de", None, "Planung", "jährlich", "räume")])
+    insert("mart_source", [("register", EVIL, "Amt", "Text", "dl-de", None, "Planung", "yearly", "räume")])
     delivery = (
         "d1",
         "register",
@@ -351,9 +348,7 @@ def test_same_marts_same_bytes(site: Path, marts: Path, tmp_path: Path) -> None:
     render_site(marts, REPORTS, tmp_path / "again")
     first = {file.relative_to(site): file.read_bytes() for file in site.rglob("*") if file.is_file()}
     again = tmp_path / "again"
-    assert first == {
-        file.relative_to(again): file.read_bytes() for file in again.rglob("*") if file.is_file()
-    }
+    assert first == {file.relative_to(again): file.read_bytes() for file in again.rglob("*") if file.is_file()}
 
 
 def test_numbers_on_an_area_page_equal_the_mart(site: Path, marts: Path) -> None:
@@ -412,12 +407,12 @@ def test_charts_have_a_name_and_a_table(site: Path) -> None:
                 assert attributes["role"] == "img"
                 assert len(attributes["aria-label"] or "") > 10
     text = (site / "indikator" / "anteil.html").read_text(encoding="utf-8")
-    assert text.count("<figure") == text.count("<details>") == 2
+    assert text.count("<figure") == text.count("<details") == 2
 
 
 def test_the_line_breaks_where_there_is_no_value(site: Path) -> None:
     text = (site / "indikator" / "anteil.html").read_text(encoding="utf-8")
-    assert "kein Wert für: 2017" in text
+    assert "kein Wert für: 2017 (Stichtag 31.12.2017)" in text
     assert "<polyline" not in text
     people = (site / "gebiet" / "viertel" / "101.html").read_text(encoding="utf-8")
     assert people.count("<polyline") == 1
@@ -435,6 +430,51 @@ def test_quality_page_names_finding_and_keys(site: Path) -> None:
         assert words in text
 
 
+def test_a_period_names_the_day_its_numbers_speak_of(site: Path) -> None:
+    assert "2018 (Stichtag 31.12.2018)" in Page(site / "index.html").text
+    area = (site / "gebiet" / "viertel" / "101.html").read_text(encoding="utf-8")
+    assert "2018 <small>Stichtag 31.12.2018</small>" in area
+
+
+def test_the_classes_of_an_index_stand_in_the_order_of_their_values(site: Path) -> None:
+    text = Page(site / "indikator" / "lage.html").text
+    assert "günstig (hell) bis ungünstig (dunkel)" in text
+    legend = [text.index("hoch: -1,25 bis -0,25"), text.index("niedrig: 0,25 bis 1,25")]
+    assert legend == sorted(legend)
+    assert "Viertel je Klasse" in text
+
+
+def test_levels_without_an_indicator_are_said_in_one_sentence(site: Path) -> None:
+    index = Page(site / "indikator" / "lage.html").text
+    assert "Diesen Indikator gibt es nur für: Viertel." in index
+    assert "insgesamt" not in index
+    assert "Diesen Indikator gibt es nur für" not in Page(site / "indikator" / "anteil.html").text
+    district = Page(site / "gebiet" / "bezirk" / "1.html").text
+    assert "Auf der Ebene Bezirk nicht berechnet: Menschen und Lage." in district
+    assert "nicht berechnet" not in Page(site / "gebiet" / "viertel" / "101.html").text
+
+
+def test_an_area_is_compared_with_the_region_but_the_region_not_with_itself(site: Path) -> None:
+    area = Page(site / "gebiet" / "viertel" / "101.html").text
+    assert "13,1\u00a0%" in area
+    assert "kein Gesamtwert" in area
+    whole = (site / "gebiet" / "stadt" / "05.html").read_text(encoding="utf-8")
+    assert whole.count(">13,1\u00a0%<") == 1
+    assert "kein Gesamtwert" not in whole
+
+
+def test_intervals_are_shown_only_where_there_are_some(site: Path) -> None:
+    assert "Unsicherheit" in Page(site / "indikator" / "anteil.html").text
+    assert "Unsicherheit" not in Page(site / "indikator" / "menschen.html").text
+
+
+def test_sources_speak_german_and_fold_their_deliveries(site: Path) -> None:
+    page = (site / "quellen.html").read_text(encoding="utf-8")
+    assert "jährlich" in page
+    assert "<summary>Alle Lieferungen (1)</summary>" in page
+    assert "31.12.2018" in page
+
+
 # -- the engine
 
 
@@ -442,16 +482,12 @@ def test_chained_queries_and_bound_parameters(small: Any) -> None:
     output = small(
         {
             "[area].md": page(
-                query(
-                    "select area, name from mart_area where edition = '2006' and level = 'viertel'", "areas"
-                )
+                query("select area, name from mart_area where edition = '2006' and level = 'viertel'", "areas")
                 + query(
                     "select * from mart_indicator_value where edition = '2006' and period = '2018'",
                     "all_values",
                 )
-                + query(
-                    "select * from ${all_values} as v where area = $area and indicator = 'menschen'", "own"
-                )
+                + query("select * from ${all_values} as v where area = $area and indicator = 'menschen'", "own")
                 + "{{ params.name }}: {{ value(own, 'value', 'number') }}\n",
                 'title: "{{ params.name }}"',
             )
@@ -462,7 +498,32 @@ def test_chained_queries_and_bound_parameters(small: Any) -> None:
     assert "250" in (output / f"{safe_file_name(INJECTION)}.html").read_text(encoding="utf-8")
 
 
+def test_areas_the_query_leaves_out_are_drawn_without_a_value(small: Any) -> None:
+    rows = query(
+        "select level, area, name, 5.0 as value, 'published' as status from mart_area "
+        "where edition = '2006' and level = 'viertel' and area < '201'"
+    )
+    text = (small(page(rows + "{{ map(rows, 'Karte') }}")) / "index.html").read_text(encoding="utf-8")
+    assert "Öhringer Straße: ohne Angabe" in text
+    assert "ohne Angabe <small>(4)</small>" in text
+    assert "2 von 2 Gebieten haben einen Wert" in text
+
+
+def test_rows_are_picked_by_several_columns(small: Any) -> None:
+    rows = query("select level, area, name from mart_area where edition = '2006' order by area")
+    picked = "{% for row in rows.where(level='bezirk', area='2') %}\n\n{{ row.name }}!\n\n{% endfor %}\n"
+    assert "Süd!" in (small(page(rows + picked)) / "index.html").read_text(encoding="utf-8")
+
+
 FAILURES = {
+    "nothing picked": (
+        page(query("select area from mart_area") + "{{ rows.where(area='nix') | length }}"),
+        r'line 7, query "rows": no rows left by the filter',
+    ),
+    "picked by an unknown column": (
+        page(query("select area from mart_area") + "{{ rows.where(name='x') | length }}"),
+        r'line 7, query "rows": unknown column "name"; there are: area',
+    ),
     "syntax": (page(query("selec 1") + "{{ rows }}"), r'index\.md, line 4, query "rows": .*syntax error'),
     "unknown table": (
         page(query("select * from mart_nix") + "{{ rows }}"),
@@ -473,10 +534,7 @@ FAILURES = {
         r'line 4, query "rows": a query may read mart_\* only, not "information_schema.tables"',
     ),
     "hidden in a subquery": (
-        page(
-            query("select * from mart_area where area in (select column_name from duckdb_columns())")
-            + "{{ rows }}"
-        ),
+        page(query("select * from mart_area where area in (select column_name from duckdb_columns())") + "{{ rows }}"),
         r'mart_\* only, not "duckdb_columns"',
     ),
     "a file": (page(query("select * from '/etc/passwd'") + "{{ rows }}"), r"mart_\* only"),
@@ -507,24 +565,18 @@ FAILURES = {
         r'index\.md, line 8, query "rows": unknown column "name"; there are: area',
     ),
     "unknown column in a loop": (
-        page(
-            query("select area from mart_area") + "{% for row in rows %}\n\n{{ row.nix }}\n\n{% endfor %}\n"
-        ),
+        page(query("select area from mart_area") + "{% for row in rows %}\n\n{{ row.nix }}\n\n{% endfor %}\n"),
         r'index\.md, line 9, query "rows": unknown column "nix"; there are: area',
     ),
     "unknown area in a map": (
         page(
-            query(
-                "select 'viertel' as level, '999' as area, 'n' as name, 1.0 as value, 'published' as status"
-            )
+            query("select 'viertel' as level, '999' as area, 'n' as name, 1.0 as value, 'published' as status")
             + "{{ map(rows, 'Karte') }}"
         ),
         r'line 7, query "rows": unknown area key "999" on level "viertel"',
     ),
     "a value that should be hidden": (
-        page(
-            query("select 'n' as name, 7.0 as value, 'suppressed' as status") + "{{ bar_chart(rows, 'B') }}"
-        ),
+        page(query("select 'n' as name, 7.0 as value, 'suppressed' as status") + "{{ bar_chart(rows, 'B') }}"),
         'status "suppressed" contradicts the value',
     ),
     "unknown reason": (
@@ -582,9 +634,7 @@ def test_declared_text_stands_in_for_an_empty_result(small: Any) -> None:
         query("select area from mart_area where false") + "{{ table(rows, [column('area', 'Gebiet')]) }}",
         "title: T\nempty: {rows: Nichts <da>.}",
     )
-    assert '<p class="empty">Nichts &lt;da&gt;.</p>' in (small(text) / "index.html").read_text(
-        encoding="utf-8"
-    )
+    assert '<p class="empty">Nichts &lt;da&gt;.</p>' in (small(text) / "index.html").read_text(encoding="utf-8")
 
 
 def test_a_missing_mart_is_no_page_error(tmp_path: Path) -> None:
@@ -607,9 +657,7 @@ def test_an_empty_release_still_renders(tmp_path: Path) -> None:
     connection.execute("insert into mart_region values ('r', 'Leer', 'EPSG:25832', 'g', '1', 'l', null)")
     connection.close()
     render_site(path, REPORTS, tmp_path / "site")
-    assert "Es sind noch keine Indikatoren beschrieben." in (tmp_path / "site" / "index.html").read_text(
-        "utf-8"
-    )
+    assert "Es sind noch keine Indikatoren beschrieben." in (tmp_path / "site" / "index.html").read_text("utf-8")
 
 
 # -- small functions
@@ -651,9 +699,7 @@ def test_format_period(period: str, text: str) -> None:
     assert format_period(period) == text
 
 
-@pytest.mark.parametrize(
-    "value", ["../../etc/passwd", "/", "..", ".", "", "a/b", "a\\b", "con:", "\x00", "ä" * 400]
-)
+@pytest.mark.parametrize("value", ["../../etc/passwd", "/", "..", ".", "", "a/b", "a\\b", "con:", "\x00", "ä" * 400])
 def test_safe_file_name_stays_in_its_folder(value: str) -> None:
     name = safe_file_name(value)
     assert re.fullmatch(r"[A-Za-z0-9_-]{1,100}", name)
@@ -677,11 +723,43 @@ def test_nice_ticks_enclose_the_values() -> None:
         assert 2 <= len(ticks) <= 7
 
 
+def test_a_period_says_its_day_only_where_it_is_another() -> None:
+    assert format_period("2013", date(2012, 12, 31)) == "2013 (Stichtag 31.12.2012)"
+    assert format_period("2020-12-31", date(2020, 12, 31)) == "31.12.2020"
+
+
+def test_names_with_commas_are_listed_with_semicolons() -> None:
+    assert listing(["a"]) == "a"
+    assert listing(["a", "b", "c"]) == "a, b und c"
+    assert listing(["a", "b, c"]) == "a; b, c"
+
+
+def test_keys_are_said_in_words() -> None:
+    words = read_words(REPORTS / "words.yml")
+    assert words.keys('[{"period": "2019-12-31", "area": "01"}]') == "Zeitraum 31.12.2019, Gebiet 01"
+    assert words.keys('[{"einheit": 3}, ["a", 1]]') == "einheit 3;\na, 1"
+    assert words.keys(None) == ""
+
+
+def test_an_axis_leaves_room_for_its_longest_number() -> None:
+    periods = [("2019", date(2019, 12, 31)), ("2020", date(2020, 12, 31))]
+    drawn = {
+        size: line(periods, [Measure(value, "published", None, "", "") for value in (size, 1.1 * size)])
+        for size in (5.0, 3_300_000.0)
+    }
+    assert drawn[3_300_000.0]["left"] > drawn[5.0]["left"] + 40
+    assert all(drawing["points"][0]["x"] == drawing["left"] for drawing in drawn.values())
+
+
+def test_a_status_with_several_reasons_has_one_entry_in_the_legend() -> None:
+    hidden = [Measure(None, "missing", None, f"liegt nicht vor: {reason}", "") for reason in ("kurz", "lang", "lang")]
+    entries = colour(hidden).legend
+    assert [(entry.label, entry.count) for entry in entries] == [("liegt nicht vor: kurz (1), lang (2)", 3)]
+
+
 def test_palette_gets_darker() -> None:
     for groups in (1, 2, 5, 12):
-        shades = [
-            sum(int(colour[place : place + 2], 16) for place in (1, 3, 5)) for colour in palette(groups)
-        ]
+        shades = [sum(int(colour[place : place + 2], 16) for place in (1, 3, 5)) for colour in palette(groups)]
         assert len(shades) == groups
         assert shades == sorted(set(shades), reverse=True)
 

@@ -121,9 +121,7 @@ def _describe_line(labels: Sequence[str], measures: Sequence[Measure]) -> str:
 
 def _tick_decimals(ticks: Sequence[float]) -> int:
     step = ticks[1] - ticks[0]
-    return next(
-        (places for places in range(6) if abs(step * 10**places - round(step * 10**places)) < 1e-6), 6
-    )
+    return next((places for places in range(6) if abs(step * 10**places - round(step * 10**places)) < 1e-6), 6)
 
 
 def _segments(xs: Sequence[int], ys: Sequence[int | None]) -> list[str]:

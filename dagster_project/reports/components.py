@@ -26,7 +26,7 @@ from dagster_project.reports.wording import (
     reference_note,
 )
 
-_NUMERIC = ("number", "measure", "interval")
+_CSS_CLASSES = {"number": "number", "measure": "number", "interval": "number", "period": "period"}
 _FORMATS = ("text", "number", "measure", "interval", "period", "day", "keys", *WORD_GROUPS)
 _OPTIONS = ("link", "decimals", "unit", "prefix", "absent")
 
@@ -104,7 +104,7 @@ class Components:
         """One value of the query's only row, as text."""
         if not result:
             return result.empty or ""
-        row = result.only("value")
+        row = result.only("value()")
         cell = self._cell(self.column(column, column, format, **options), row, result.name)
         return Markup("{} <small>{}</small>").format(cell.text, cell.note) if cell.note else cell.text
 
@@ -112,7 +112,7 @@ class Components:
         """Key figures of the query's only row, as a list of large numbers."""
         if not result:
             return self._empty(result)
-        row = result.only("figures")
+        row = result.only("figures()")
         cells = [(column.label, self._cell(column, row, result.name)) for column in columns]
         return self._site.fill("figures", {"cells": cells})
 
@@ -124,7 +124,11 @@ class Components:
 
     def facts(self, pairs: Sequence[tuple[str, Any]]) -> Markup:
         """Labels with their texts, one below the other; pairs whose text is null or empty are left out."""
-        said = [(label, as_text(text)) for label, text in pairs if text not in (None, "")]
+        said = [
+            (label, text.strip() if isinstance(text, Markup) else as_text(text))
+            for label, text in pairs
+            if text not in (None, "")
+        ]
         return self._site.fill("facts", {"pairs": said})
 
     def breadcrumb(self, result: Result, link: str) -> Markup:
@@ -153,19 +157,15 @@ class Components:
             return self._empty(result)
         columns = [column for column in columns if not _is_empty_interval(column, result)]
         result.require([column.name for column in columns] + ([group] if group else []))
-        groups: list[tuple[str | None, list[list[Cell]]]] = []
+        heads = [(column.label, _CSS_CLASSES.get(column.format)) for column in columns]
+        groups: list[tuple[str | None, list[list[tuple[str, str | None, Cell]]]]] = []
         for row in result:
             heading = row[group] if group else None
             if not groups or groups[-1][0] != heading:
                 groups.append((heading, []))
-            groups[-1][1].append([self._cell(column, row, result.name) for column in columns])
-        context = {
-            "heads": [(column.label, column.format in _NUMERIC) for column in columns],
-            "groups": groups,
-            "caption": caption,
-            "folded": folded,
-        }
-        return self._site.fill("table", context)
+            cells = (self._cell(column, row, result.name) for column in columns)
+            groups[-1][1].append([(*head, cell) for head, cell in zip(heads, cells, strict=True)])
+        return self._site.fill("table", {"heads": heads, "groups": groups, "caption": caption, "folded": folded})
 
     def tree(self, result: Result, link: str) -> Markup:
         """Areas by parent. Columns: level, area, parent_level, parent, name, level_name, population."""
@@ -235,7 +235,7 @@ class Components:
         """Where the query's only area lies in the coarsest level's outlines. Columns: level, area."""
         if not result:
             return self._empty(result)
-        row, shapes = result.only("locator"), self._site.shapes
+        row, shapes = result.only("locator()"), self._site.shapes
         self._check_areas(result, row["level"])
         centre = shapes.centre(row["level"], row["area"])
         if centre is None:
@@ -280,17 +280,13 @@ class Components:
     def _empty(self, result: Result) -> Markup:
         return Markup('<p class="empty">{}</p>\n').format(result.empty)
 
-    def _chart(
-        self, kind: str, result: Result, title: str, first: Column, drawing: Mapping[str, Any]
-    ) -> Markup:
+    def _chart(self, kind: str, result: Result, title: str, first: Column, drawing: Mapping[str, Any]) -> Markup:
         self._figures += 1
         columns = [first, Column("value", "Wert", "measure")]
         if {"ci_low", "ci_high"} <= set(result.columns):
             columns.append(Column("ci_low", "Unsicherheit", "interval"))
         alternative = self.table(result, columns, caption=title)
-        return self._site.fill(
-            kind, {"title": title, "number": self._figures, "alternative": alternative, **drawing}
-        )
+        return self._site.fill(kind, {"title": title, "number": self._figures, "alternative": alternative, **drawing})
 
     def _check_areas(self, result: Result, level: str) -> None:
         known, seen = self._site.shapes.names(level), set()

@@ -26,9 +26,7 @@ def palette(groups: int) -> list[str]:
     for group in range(groups):
         place = (len(PALETTE) - 1) * (group / (groups - 1) if groups > 1 else 0.5)
         low = min(int(place), len(PALETTE) - 2)
-        mixed = [
-            round(a + (b - a) * (place - low)) for a, b in zip(PALETTE[low], PALETTE[low + 1], strict=True)
-        ]
+        mixed = [round(a + (b - a) * (place - low)) for a, b in zip(PALETTE[low], PALETTE[low + 1], strict=True)]
         colours.append("#" + "".join(f"{part:02x}" for part in mixed))
     return colours
 
@@ -77,16 +75,17 @@ def colour(measures: Sequence[Measure], decimals: int | None = None, unit_label:
     return Colouring(
         fills=[measure.status if measure.value is None else colours[next(found)] for measure in measures],
         legend=[
-            *(Entry(fill, label, counts[place]) for place, (fill, label) in enumerate(zip(colours, labels, strict=True))),
+            *(
+                Entry(fill, label, counts[place])
+                for place, (fill, label) in enumerate(zip(colours, labels, strict=True))
+            ),
             *_status_entries(measures),
         ],
         description=_describe(measures, values, None if classed else (decimals, unit)),
     )
 
 
-def _by_class(
-    shown: Sequence[Measure], values: Sequence[float], decimals: int | None
-) -> tuple[list[str], list[int]]:
+def _by_class(shown: Sequence[Measure], values: Sequence[float], decimals: int | None) -> tuple[list[str], list[int]]:
     members: dict[str, list[float]] = {}
     for measure, value in zip(shown, values, strict=True):
         members.setdefault(str(measure.group), []).append(value)
@@ -114,18 +113,20 @@ def _span(low: float, high: float, decimals: int | None) -> str:
 
 
 def _status_entries(measures: Sequence[Measure]) -> list[Entry]:
-    """One entry for each status and reason that occurs, shown values first."""
-    found = Counter((measure.status, measure.meaning) for measure in measures if measure.status != "published")
-    order = (*SHOWN_STATUSES, *HIDDEN_STATUSES)
-    return [
-        Entry(status, meaning, found[status, meaning])
-        for status, meaning in sorted(found, key=lambda key: (order.index(key[0]), key[1]))
-    ]
+    """One entry for each status that occurs, with its reasons; values with a caveat before hidden ones."""
+    entries = []
+    for status in (*SHOWN_STATUSES[1:], *HIDDEN_STATUSES):
+        found = Counter(measure.meaning for measure in measures if measure.status == status)
+        if len(found) == 1:
+            entries.append(Entry(status, next(iter(found)), found.total()))
+        elif found:
+            said = next(iter(found)).partition(": ")[0]
+            reasons = [f"{meaning.partition(': ')[2] or said} ({found[meaning]})" for meaning in sorted(found)]
+            entries.append(Entry(status, f"{said}: {', '.join(reasons)}", found.total()))
+    return entries
 
 
-def _describe(
-    measures: Sequence[Measure], values: Sequence[float], number: tuple[int | None, str] | None
-) -> str:
+def _describe(measures: Sequence[Measure], values: Sequence[float], number: tuple[int | None, str] | None) -> str:
     text = f"{format_number(len(values))} von {format_number(len(measures))} Gebieten haben einen Wert"
     if values and number:
         decimals, unit = number

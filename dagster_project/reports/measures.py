@@ -49,9 +49,7 @@ def read_measure(
         return Measure(None, "missing", None, absent, "")
     said = words.word("status", status)
     if (value is None) != (status in HIDDEN_STATUSES):
-        raise PageError(
-            f'status "{status}" contradicts the value: {"none" if value is None else "there is one"}'
-        )
+        raise PageError(f'status "{status}" contradicts the value: {"none" if value is None else "there is one"}')
     reason = row.get(f"{prefix}reason")
     meaning = f"{said}: {words.word('reason', reason)}" if reason else said
     if value is None:

@@ -78,15 +78,13 @@ def read_page(path: Path, source: str, reserved: Collection[str]) -> Page:
     if unknown:
         raise PageError(f"empty: names no query of this page: {', '.join(unknown)}", source, 1)
     if PARAMETER.search(source) and not queries:
-        raise PageError(
-            "a page with a [parameter] needs a query that lists the parameter's values", source, 1
-        )
+        raise PageError("a page with a [parameter] needs a query that lists the parameter's values", source, 1)
     return Page(source, head["title"], head["nav"], head["empty"], queries, body, _source_lines(body), links)
 
 
 def render_markdown(text: str | None) -> Markup:
     """Markdown that comes from data: no HTML, no images (they would be third-party requests)."""
-    return Markup(_DATA_MARKDOWN.render(text or ""))
+    return Markup(_DATA_MARKDOWN.render(text or ""))  # noqa: S704 - rendered without HTML
 
 
 # -- front matter and queries

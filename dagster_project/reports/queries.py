@@ -95,12 +95,10 @@ class Result:
                 known = ", ".join(self.columns)
                 raise PageError(f'unknown column "{column}"; there are: {known}', query=self.name)
 
-    def only(self, component: str) -> Row:
-        """The query's only row; raises PageError naming the component if there are none or more."""
+    def only(self, asker: str) -> Row:
+        """The query's only row; raises PageError naming who asks if there are none or more."""
         if len(self.rows) != 1:
-            raise PageError(
-                f"{component}() needs exactly one row, the query has {len(self.rows)}", query=self.name
-            )
+            raise PageError(f"{asker} needs exactly one row, the query has {len(self.rows)}", query=self.name)
         return self.rows[0]
 
 
@@ -151,9 +149,7 @@ class Database:
         _check_relations(tree["statements"][0]["node"], frozenset())
         return frozenset(statements[0].named_parameters)
 
-    def select(
-        self, name: str, sql: str, bound: Mapping[str, Any] | None = None, empty: str | None = None
-    ) -> Result:
+    def select(self, name: str, sql: str, bound: Mapping[str, Any] | None = None, empty: str | None = None) -> Result:
         """Run the query; ``bound`` holds exactly the statement's parameters."""
         try:
             cursor = self._connection.execute(sql, dict(bound or {}))

@@ -97,15 +97,14 @@ class _Site:
         self._database = database
         self.words = read_words(folder / "words.yml")
         strict: dict[str, Any] = {
-            "autoescape": True,
             "undefined": jinja2.StrictUndefined,
             "trim_blocks": True,
             "lstrip_blocks": True,
         }
         loader = jinja2.FileSystemLoader(folder / "templates")
-        self._templates = jinja2.Environment(loader=loader, auto_reload=False, **strict)
+        self._templates = jinja2.Environment(loader=loader, autoescape=True, auto_reload=False, **strict)
         self._templates.filters["number"] = format_number
-        self._texts = ImmutableSandboxedEnvironment(finalize=_finalize, **strict)
+        self._texts = ImmutableSandboxedEnvironment(autoescape=True, finalize=_finalize, **strict)
         self._texts.filters.update(
             number=format_number,
             day=format_day,
@@ -144,7 +143,8 @@ class _Site:
 
     def fill(self, template: str, context: Mapping[str, Any]) -> Markup:
         """The template of this name, filled in."""
-        return Markup(self._templates.get_template(f"{template}.html.j2").render(context))
+        text = self._templates.get_template(f"{template}.html.j2").render(context)
+        return Markup(text)  # noqa: S704 - the template has escaped it
 
     def href(self, target: str, row: Row, root: str) -> str | None:
         """Relative address of the file made from ``target`` for this row; None if a parameter is null."""
@@ -193,9 +193,7 @@ class _Site:
             )
         return _Compiled(page, queries, used, title, body)
 
-    def _compile_text(
-        self, page: Page, text: str, line_of: Callable[[int], int]
-    ) -> tuple[jinja2.Template, set[str]]:
+    def _compile_text(self, page: Page, text: str, line_of: Callable[[int], int]) -> tuple[jinja2.Template, set[str]]:
         """A template and the names it takes from outside."""
         given = {*page.queries, *Components.names(), "region", *(["params"] if page.parameters else [])}
         try:
@@ -274,8 +272,8 @@ class _Site:
         context |= {"region": self._region, "params": row}
         context |= {name: self._run(compiled, name, row) for name in compiled.used}
         layout = {
-            "title": Markup(_fill_text(page, compiled.title, context, lambda _: 1)),
-            "content": Markup(_fill_text(page, compiled.body, context, lambda line: page.lines[line - 1])),
+            "title": _fill_text(page, compiled.title, context, lambda _: 1),
+            "content": _fill_text(page, compiled.body, context, lambda line: page.lines[line - 1]),
             "root": root,
             "region": self._region.as_dict(),
             "navigation": self._navigation(page, root),
@@ -305,9 +303,7 @@ class _Site:
 
     def _navigation(self, current: Page, root: str) -> list[dict[str, Any]]:
         pages = [compiled.page for compiled in self._pages.values() if not compiled.page.parameters]
-        listed = sorted(
-            (page.navigation, page.source, page.title) for page in pages if page.navigation is not None
-        )
+        listed = sorted((page.navigation, page.source, page.title) for page in pages if page.navigation is not None)
         return [
             {
                 "href": root + self._variants[source][()][0],
@@ -325,10 +321,10 @@ def _output_path(page: Page, row: Row) -> str:
 
 def _fill_text(
     page: Page, template: jinja2.Template, context: Mapping[str, Any], line_of: Callable[[int], int]
-) -> str:
+) -> Markup:
     """Render a page's own text; whatever goes wrong becomes a PageError with the line of the page."""
     try:
-        return template.render(context)
+        return Markup(template.render(context))  # noqa: S704 - the template has escaped it
     except Exception as error:
         frames = traceback.extract_tb(error.__traceback__)
         lines = [frame.lineno for frame in frames if frame.filename == page.source and frame.lineno]

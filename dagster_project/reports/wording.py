@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from babel import Locale
 from babel.dates import format_date, format_datetime
-from babel.numbers import format_decimal
+from babel.numbers import NumberPattern, parse_pattern
 
 from dagster_project.reports import unique_yaml
 from dagster_project.reports.errors import PageError, first_line
 
-LOCALE = "de"
+LOCALE = Locale("de")
 NO_BREAK_SPACE = "\u00a0"
 SHOWN_STATUSES = ("published", "estimated", "unreliable")
 HIDDEN_STATUSES = ("suppressed", "missing", "not_applicable")
@@ -41,8 +42,13 @@ def format_number(value: float | Decimal, decimals: int | None = None) -> str:
         raise PageError(f"{value} is not a finite number")
     places = 3 if decimals is None else decimals
     rounded = exact.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
-    pattern = "#,##0." + ("#" if decimals is None else "0") * places if places else "#,##0"
-    return format_decimal(abs(rounded) if rounded.is_zero() else rounded, format=pattern, locale=LOCALE)
+    shown = abs(rounded) if rounded.is_zero() else rounded
+    return str(_number_pattern(places, decimals is None).apply(shown, LOCALE, decimal_quantization=False))
+
+
+@lru_cache
+def _number_pattern(places: int, optional: bool) -> NumberPattern:
+    return parse_pattern("#,##0." + ("#" if optional else "0") * places if places else "#,##0")
 
 
 @lru_cache(maxsize=4096)
@@ -96,8 +102,10 @@ def as_text(value: Any) -> str:
     return str(value)
 
 
-def listing(names: list[str]) -> str:
-    """Names as a German enumeration: a, b und c."""
+def listing(names: Sequence[str]) -> str:
+    """Names as a German enumeration: a, b und c; or with semicolons where a name has a comma in it."""
+    if any("," in name for name in names):
+        return "; ".join(names)
     return " und ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
 
 
@@ -134,7 +142,7 @@ class Words:
         """A JSON list of row keys as text; long lists are cut and say how many are left."""
         items = [self._key(key) for key in json.loads(keys or "[]")]
         rest = len(items) - shown
-        return "; ".join(items[:shown]) + (f" … und {format_number(rest)} weitere" if rest > 0 else "")
+        return ";\n".join(items[:shown]) + (f" … und {format_number(rest)} weitere" if rest > 0 else "")
 
     def _key(self, key: Any) -> str:
         if isinstance(key, dict):
@@ -160,6 +168,4 @@ def read_words(path: Path) -> Words:
     missing = [status for status in (*SHOWN_STATUSES, *HIDDEN_STATUSES) if status not in groups["status"]]
     if missing:
         raise PageError(f"no words for status {', '.join(missing)}", page=path.name)
-    return Words(
-        {group: {str(code): text for code, text in entries.items()} for group, entries in groups.items()}
-    )
+    return Words({group: {str(code): text for code, text in entries.items()} for group, entries in groups.items()})
