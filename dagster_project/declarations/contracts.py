@@ -5,6 +5,7 @@ Reads and writes nothing.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -47,19 +48,28 @@ class SkipRows(Declared):
 
 
 RESERVED_COLUMNS = ("area", "position", "row")
+ADDRESS_PARTS = ("ags", "street_key", "house_number", "house_suffix")
 
 
 class Column(Declared):
     """One column of a delivery, under the name the product uses; `aliases` are other names senders use.
 
-    Names are compared without regard to case.
+    Names are compared without regard to case. In a table of areas every column but key and period is a `value`; in
+    records every fact is an `attribute`. Columns of the roles `identifier` and `address` serve to find duplicates and
+    to place a record; they are dropped at landing, as are those to `ignore`.
     """
 
     name: Identifier
     aliases: list[str] = Field(default_factory=list)
-    role: Literal["key", "period", "value", "ignore"] = "value"
-    type: Literal["text", "integer", "number"] = "integer"
+    role: Literal["key", "period", "value", "attribute", "identifier", "address", "ignore"] = "value"
+    type: Literal["text", "integer", "number", "code", "date", "age"] = Field(
+        default="integer", description="age: a date of birth, kept only as completed years on the reference date"
+    )
     required: bool = True
+    may_be_empty: bool = Field(default=False, description="whether an attribute may be left empty in a record")
+    codes: dict[str, str] = Field(default_factory=dict, description="the sender's codes and what we call them")
+    part: Literal["ags", "street_key", "house_number", "house_suffix"] | None = None
+    pattern: str | None = Field(default=None, description="splits an address column; its named groups are the parts")
     pad: int | None = Field(default=None, description="restore lost leading zeros up to this many digits")
     format: str | None = Field(default=None, description="strftime format a period column carries")
     minimum: float | None = None
@@ -77,9 +87,29 @@ class Column(Declared):
             )
         return value
 
+    @model_validator(mode="after")
+    def fields_fit_the_role(self) -> Column:
+        if self.role == "address":
+            groups = set(re.compile(self.pattern).groupindex) if self.pattern else set()
+            if (self.part is None) == (self.pattern is None) or not groups <= set(ADDRESS_PARTS):
+                raise ValueError(f"an address column needs part, or a pattern with groups from {', '.join(ADDRESS_PARTS)}")
+        elif self.part is not None or self.pattern is not None:
+            raise ValueError("part and pattern belong to columns with role: address")
+        if (self.type == "code") != bool(self.codes):
+            raise ValueError("type: code needs codes, and no other type has them")
+        if self.type in ("date", "age") and self.format is None:
+            raise ValueError(f"type: {self.type} needs a format, e.g. '%d.%m.%Y'")
+        return self
+
     @property
     def names(self) -> list[str]:
         return [name.casefold() for name in (self.name, *self.aliases)]
+
+    @property
+    def sql_type(self) -> str:
+        """Type of a landed attribute."""
+        types = {"text": "varchar", "code": "varchar", "date": "date", "number": "double"}
+        return types.get(self.type, "integer")
 
 
 class FileLayout(Declared):
@@ -87,8 +117,8 @@ class FileLayout(Declared):
 
     name: str = Field(description="regular expression over the whole file name, with named groups")
     period: str = Field(description="ISO 8601 period, with {groups} of the file name")
-    edition: str = Field(description="edition of the geography the areas are in")
-    level: str
+    edition: str | None = Field(default=None, description="edition of the geography the areas of a table are in")
+    level: str | None = Field(default=None, description="level the areas of a table are on")
     delimiter: Delimiter | None = None
     encoding: Encoding | None = None
     decimal: DecimalSign | None = None
@@ -122,6 +152,10 @@ class Contract(Declared):
     purpose: str
     cadence: Literal["yearly", "half_yearly", "quarterly", "monthly", "every_two_years", "event"]
     publication: Literal["already_public", "protected"]
+    shape: Literal["table", "records"] = Field(
+        default="table", description="table: a row per area; records: a row per person, case or household, with address"
+    )
+    about: Literal["residence", "site"] = Field(default="residence", description="where people live, or where they go")
     folder: str
     geography: Identifier
     delimiter: Delimiter = ";"
@@ -139,11 +173,19 @@ class Contract(Declared):
     @model_validator(mode="after")
     def columns_are_consistent(self) -> Contract:
         unique("columns", [name for column in self.columns for name in column.names])
-        if sum(column.role == "key" for column in self.columns) != 1:
-            raise ValueError("columns: exactly one column has role: key")
+        roles = [column.role for column in self.columns]
+        wanted = {"table": {"key", "value"}, "records": {"address"}}[self.shape]
+        foreign = {"table": {"attribute", "identifier", "address"}, "records": {"key", "value"}}[self.shape]
+        for role in sorted(wanted - set(roles)):
+            raise ValueError(f"columns: shape {self.shape} needs a column with role: {role}")
+        for role in sorted(foreign & set(roles)):
+            raise ValueError(f"columns: shape {self.shape} has no columns with role: {role}")
+        if roles.count("key") > 1 or roles.count("identifier") > 1:
+            raise ValueError("columns: at most one column has role: key or identifier")
+        for layout in self.files:
+            if (self.shape == "table") != (layout.edition is not None and layout.level is not None):
+                raise ValueError("files: a table needs edition and level, records have neither")
         value_columns = {column.name for column in self.columns if column.role == "value"}
-        if not value_columns:
-            raise ValueError("columns: at least one column has role: value")
         declared = {column.name for column in self.columns}
         for layout in self.files:
             for symbol in [*self.symbols, *layout.symbols]:
@@ -172,16 +214,22 @@ class Contract(Declared):
         return found
 
     @property
+    def attributes(self) -> list[Column]:
+        return [column for column in self.columns if column.role == "attribute"]
+
+    @property
     def landed_columns(self) -> dict[str, str]:
-        """Names and SQL types of a landed row: where and when, which column, its dimensions, value and status."""
+        """Names and SQL types of a landed row: where and when, then the facts.
+
+        Of a table one row per area and column, with dimensions, value and status; of records one row per record with
+        its attributes.
+        """
         texts = ("delivery", "source", "municipality", "geography", "edition", "level", "period")
+        cell = {"column_name": "varchar", **self.dimensions, "value": "double", "status": "varchar"}
         return {
             **dict.fromkeys(texts, "varchar"),
             "reference_date": "date",
             "row": "bigint",
             "area": "varchar",
-            "column_name": "varchar",
-            **self.dimensions,
-            "value": "double",
-            "status": "varchar",
+            **(cell if self.shape == "table" else {column.name: column.sql_type for column in self.attributes}),
         }

@@ -83,10 +83,15 @@ def _contract_references(project: Project, declared: Declarations) -> list[Mista
         if missing:
             continue
         geography = declared.geographies[contract.geography]
+        if contract.shape == "records" and geography.street_register is None:
+            mistakes.append(
+                Mistake(file, "shape", f"records need a street_register in sources/{declared.region.id}/geographies/{geography.id}.yml")
+            )
         for number, layout in enumerate(contract.files):
             place = f"files.{number}"
-            mistakes += _reference(file, f"{place}.edition", layout.edition, [e.id for e in geography.editions])
-            mistakes += _reference(file, f"{place}.level", layout.level, [x.id for x in geography.levels])
+            if layout.edition is not None and layout.level is not None:
+                mistakes += _reference(file, f"{place}.edition", layout.edition, [e.id for e in geography.editions])
+                mistakes += _reference(file, f"{place}.level", layout.level, [x.id for x in geography.levels])
             groups = set(re.compile(layout.name).groupindex)
             for group in sorted(set(re.findall(r"{(\w+)}", layout.period)) - groups):
                 mistakes.append(

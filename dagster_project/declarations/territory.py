@@ -14,16 +14,17 @@ from dagster_project.declarations.base import Declared, Identifier, Scalar, comp
 
 
 class Parent(Declared):
-    """How an area finds its parent one level up; exactly one of the three."""
+    """How an area finds its parent one level up; exactly one of the four."""
 
-    prefix: int | None = None
-    constant: str | None = None
-    attribute: str | None = None
+    prefix: int | None = Field(default=None, description="the first n characters of its key")
+    constant: str | None = Field(default=None, description="the same for all")
+    attribute: str | None = Field(default=None, description="an attribute of its file")
+    within: Literal[True] | None = Field(default=None, description="the area a point inside it lies in")
 
     @model_validator(mode="after")
     def exactly_one(self) -> Parent:
-        if sum(value is not None for value in (self.prefix, self.constant, self.attribute)) != 1:
-            raise ValueError("declare exactly one of: prefix, constant, attribute")
+        if sum(value is not None for value in (self.prefix, self.constant, self.attribute, self.within)) != 1:
+            raise ValueError("declare exactly one of: prefix, constant, attribute, within")
         return self
 
 
@@ -35,6 +36,7 @@ class Level(Declared):
     plural: str
     key: str = Field(description="regular expression every key of this level matches")
     parent: Parent | None = None
+    published: bool = Field(default=True, description="false: only a support to count on, never shown")
 
     @field_validator("key")
     @classmethod
@@ -94,6 +96,21 @@ class Edition(Declared):
     areas: dict[str, Lifetime] = Field(default_factory=dict)
 
 
+class StreetRegister(Declared):
+    """The file that says which addresses lie in which area of the finest level; ranges by street and side.
+
+    `columns` names its columns: ags, street_key, number_from, suffix_from, number_to, suffix_to, side, area.
+    `sides` says how the file writes odd, even and both.
+    """
+
+    file: str
+    delimiter: str = ";"
+    columns: dict[
+        Literal["ags", "street_key", "number_from", "suffix_from", "number_to", "suffix_to", "side", "area"], str
+    ] = Field(min_length=8)
+    sides: dict[Literal["odd", "even", "both"], str] = Field(min_length=3)
+
+
 class Geography(Declared):
     """A division of the territory into areas on nested levels."""
 
@@ -104,6 +121,7 @@ class Geography(Declared):
     origin: str = Field(description="where the official files are obtained")
     levels: list[Level] = Field(min_length=1)
     editions: list[Edition] = Field(min_length=1)
+    street_register: StreetRegister | None = None
 
     def level_rank(self, level: str) -> int:
         return [item.id for item in self.levels].index(level)
