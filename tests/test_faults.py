@@ -12,7 +12,7 @@ from pathlib import Path
 
 import geopandas as gpd
 import pytest
-from kleinstadt import CONTRACTS, REGION, SMALL_AREAS, Kleinstadt, write_shapefile
+from kleinstadt import CONTRACTS, REGION, Kleinstadt, write_shapefile
 from runs import Place, leftovers
 
 Fault = tuple[Callable[[Kleinstadt], Path], Callable[[bytes], bytes], list[str]]
@@ -37,10 +37,6 @@ def without_column(content: bytes, name: bytes) -> bytes:
     rows = [line.split(b";") for line in content.splitlines()]
     place = rows[0].index(name)
     return b"".join(b";".join(row[:place] + row[place + 1 :]) + b"\r\n" for row in rows)
-
-
-def area_of(line: bytes) -> bytes:
-    return line.split(b";")[1]
 
 
 def workbook() -> bytes:
@@ -161,7 +157,7 @@ def test_with_the_good_files_put_back_the_run_is_clean(
 
 
 @pytest.fixture
-def empty(own_kleinstadt: Kleinstadt, first_run: Place, tmp_path: Path) -> Place:
+def empty(own_kleinstadt: Kleinstadt, tmp_path: Path) -> Place:
     """A town nothing was ever run for."""
     return Place(own_kleinstadt, tmp_path / "data")
 
@@ -205,8 +201,8 @@ def test_the_inbox_may_be_named_on_the_command_line(empty: Place, tmp_path: Path
 PLANNING_AREAS = Path("geo/lor_pre2021_PLR/lor_planungsraeume.shp")
 
 
-def without_area(areas: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    return areas[areas["broker Dow"] != max(SMALL_AREAS)]
+def with_overlap(areas: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    return areas.set_geometry(areas.geometry.where(areas["broker Dow"] != "01010102", areas.buffer(50)))
 
 
 def with_duplicate(areas: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
@@ -222,10 +218,10 @@ def mended_by_publisher(areas: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     [
         (with_duplicate, "01010102"),
         (mended_by_publisher, "lor_planungsraeume.shp"),
-        (without_area, "lor_bezirksregionen.shp"),
+        (with_overlap, "01010102"),
         (None, "lor_planungsraeume.shp: die Datei ist keine lesbare Geometriedatei"),
     ],
-    ids=["duplicate key", "repair without cause", "gap", "no geometry"],
+    ids=["duplicate key", "repair without cause", "overlap", "no geometry"],
 )
 def test_faulty_geometry_is_refused_and_the_release_does_not_change(
     place: Place, change: Callable[[gpd.GeoDataFrame], gpd.GeoDataFrame] | None, told: str
