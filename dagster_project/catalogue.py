@@ -1,7 +1,7 @@
 """The catalogue: declarations as tables, so that SQL can join them.
 
 Reads  loaded declarations.
-Writes catalogue/{region,source,indicator,index_composition,index_class,index_exclusion}.parquet.
+Writes catalogue/{region,source,municipality,indicator,index_composition,index_class,index_exclusion}.parquet.
 """
 
 from __future__ import annotations
@@ -20,12 +20,15 @@ FIRST_YEAR, LAST_YEAR = 1, 9999
 TABLES: dict[str, dict[str, str]] = {
     "region": {
         "region": "varchar", "name": "varchar", "crs": "varchar", "geography": "varchar",
-        "reporting_edition": "varchar", "finest_level": "varchar", "population": "varchar", "licence_note": "varchar",
+        "reporting_edition": "varchar", "municipality_level": "varchar", "finest_level": "varchar", "population": "varchar", "licence_note": "varchar",
     },
     "source": {
         "source": "varchar", "title": "varchar", "owner": "varchar", "description": "varchar", "licence": "varchar",
         "origin": "varchar", "legal_basis": "varchar", "purpose": "varchar", "cadence": "varchar",
-        "geography": "varchar", "publication": "varchar",
+        "geography": "varchar", "publication": "varchar", "shape": "varchar",
+    },
+    "municipality": {
+        "municipality": "varchar", "name": "varchar", "region_sender": "varchar",
     },
     "indicator": {
         "indicator": "varchar", "name": "varchar", "short_name": "varchar", "kind": "varchar", "theme": "varchar",
@@ -60,6 +63,10 @@ def build(declared: Declarations, output: Path) -> dict[str, int]:
             {"source": contract.id, **contract.model_dump(include=set(TABLES["source"]))}
             for contract in declared.contracts.values()
         ],
+        "municipality": [
+            {"municipality": item.id, "name": item.name, "region_sender": declared.region.region_sender}
+            for item in declared.region.municipalities
+        ],
         "indicator": [_indicator(indicator) for indicator in declared.indicators.values()],
         "index_composition": [row for indicator in indexes for row in _compositions(indicator)],
         "index_class": [row for indicator in indexes for row in _classes(indicator)],
@@ -72,7 +79,7 @@ def build(declared: Declarations, output: Path) -> dict[str, int]:
 
 def _region(declared: Declarations) -> dict[str, Any]:
     region = declared.region
-    finest = declared.geography.levels[0].id
+    finest = next(level.id for level in declared.geography.levels if level.published)
     return {
         "region": region.id,
         "finest_level": finest,

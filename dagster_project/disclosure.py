@@ -9,12 +9,15 @@ themselves pass. A protected source is refused before anything is built.
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pandas as pd
 
 from dagster_project.declarations import Declarations
 from dagster_project.tables import write_frame
+
+log = logging.getLogger("sozialraum")
 
 CELL_TYPES = dict.fromkeys(("geography", "edition", "level", "area", "period", "indicator"), "varchar")
 
@@ -26,7 +29,9 @@ class NotProtectable(Exception):
 def protect(declared: Declarations, output: Path) -> int:
     """Write the hidden cells; returns their number. Raises `NotProtectable` for a source that is not public."""
     protected = sorted(c.id for c in declared.contracts.values() if c.publication != "already_public")
-    if protected:
+    if protected and declared.region.disclosure == "off_because_simulated":
+        log.warning("Geheimhaltung ist für %s ausgeschaltet: die Daten sind simuliert.", declared.region.name)
+    elif protected:
         raise NotProtectable(
             f"Die Quellen {', '.join(protected)} sind nicht als „already_public“ erklärt. Ihre Zahlen dürfen ohne "
             "Geheimhaltung nicht veröffentlicht werden, und die gibt es in dieser Fassung noch nicht."

@@ -10,6 +10,7 @@ then the publisher has mended the file and the declaration must go.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,7 @@ import pandas as pd
 import shapely
 from pyproj.exceptions import CRSError
 
-from dagster_project.declarations import Edition, Geography, Layer, Level, Region, Repair
+from dagster_project.declarations import Edition, Geography, Layer, Level, Parent, Region, Repair, unallocated
 from dagster_project.tables import write_frame
 
 COORDINATE_DIGITS = 2  # centimetres
@@ -59,6 +60,9 @@ def build(region: Region, geographies: list[Geography], folders: list[Path], out
     area in km² and outline as WKT; `exists_from` and `exists_to` only where declared for that very area: a source
     may well speak of an edition before its first day.
     `area_ancestor.parquet`: every area with itself and each area above it.
+    `street_range.parquet`: which house numbers of which street lie in which area of the finest level.
+    Where there is a street register, every municipality has an area `unallocated` on each level below it: it takes
+    what no address places, so that totals reconcile.
     Raises `GeographyError` in German, naming file and key.
     """
     frames = [
@@ -71,6 +75,9 @@ def build(region: Region, geographies: list[Geography], folders: list[Path], out
     areas = _with_municipality(areas, ancestors, region.municipality_level)
     write_frame(areas, output / "area.parquet", dict.fromkeys(DATES, "date"))
     write_frame(ancestors, output / "area_ancestor.parquet")
+    registers = [_street_ranges(geography, areas, folders) for geography in geographies if geography.street_register]
+    if registers:
+        write_frame(pd.concat(registers, ignore_index=True), output / "street_range.parquet")
     return {
         f"{geography} {edition}": len(rows) for (geography, edition), rows in areas.groupby(["geography", "edition"])
     }
@@ -86,9 +93,14 @@ def _edition_areas(region: Region, geography: Geography, edition: Edition, folde
         _check_keys(frame, level, layer)
         _check_overlaps(frame, edition, layer)
         if finer is not None:
+            if geography.levels[len(levels) - 1].parent == Parent(within=True):
+                finer["parent"] = _located(finer, frame, layer)
             _check_nesting(finer, frame, edition, level, layer)
         levels.append(frame)
-    areas = pd.concat([_as_table(frame, geography, edition, rank) for rank, frame in enumerate(levels)])
+    tables = [_as_table(frame, geography, edition, rank) for rank, frame in enumerate(levels)]
+    if geography.street_register:
+        tables += _unallocated_areas(region, geography, edition, tables)
+    areas = pd.concat(tables)
     unknown = set(edition.areas) - set(areas["area"])
     if unknown:
         raise GeographyError(
@@ -216,6 +228,8 @@ def _attributes(source: gpd.GeoDataFrame, level: Level, layer: Layer) -> pd.Data
         return rows.assign(parent=rows["area"].str[: level.parent.prefix])
     if level.parent.constant is not None:
         return rows.assign(parent=level.parent.constant)
+    if level.parent.within:
+        return rows.assign(parent=None)
     if level.parent.attribute not in source.columns:
         raise GeographyError(
             f"{layer.file}: das Merkmal „{level.parent.attribute}“ fehlt (Schlüssel des Elterngebiets)."
@@ -284,6 +298,8 @@ def _as_table(frame: gpd.GeoDataFrame, geography: Geography, edition: Edition, r
             "level_name": level.name,
             "level_plural": level.plural,
             "level_rank": rank,
+            "is_published": level.published,
+            "is_unallocated": False,
             "area": frame["area"].to_numpy(),
             "name": frame["name"].to_numpy(),
             "parent": frame["parent"].to_numpy(),
@@ -296,6 +312,86 @@ def _as_table(frame: gpd.GeoDataFrame, geography: Geography, edition: Edition, r
             "geometry": shapely.to_wkt(frame.geometry.to_numpy(), rounding_precision=COORDINATE_DIGITS),
         }
     ).sort_values("area")
+
+
+def _located(finer: gpd.GeoDataFrame, coarser: gpd.GeoDataFrame, layer: Layer) -> pd.Series:
+    """For every finer area the coarser one that holds a point inside it."""
+    points = shapely.point_on_surface(finer.geometry.to_numpy())
+    inside, outside = shapely.STRtree(coarser.geometry.to_numpy()).query(points, predicate="intersects")
+    parents = pd.Series(coarser["area"].to_numpy()[outside], index=finer.index[inside])
+    parents = parents[~parents.index.duplicated()].reindex(finer.index)
+    if parents.isna().any():
+        raise GeographyError(f"{layer.file}: in keinem Gebiet liegen {_listed(finer['area'][parents.isna()])}.")
+    return parents
+
+
+def _unallocated_areas(
+    region: Region, geography: Geography, edition: Edition, tables: list[pd.DataFrame]
+) -> list[pd.DataFrame]:
+    """For each municipality and level below it the area of what no address places; it has no outline."""
+    names = {municipality.id: municipality.name for municipality in region.municipalities}
+    below = geography.level_rank(region.municipality_level)
+    found = []
+    for rank, table in enumerate(tables[:below]):
+        last = rank == below - 1
+        rows = pd.DataFrame(
+            {
+                **{
+                    name: table[name].iloc[0]
+                    for name in ("geography", "edition", "level", "level_name", "level_plural")
+                },
+                "level_rank": rank,
+                "is_published": bool(table["is_published"].iloc[0]),
+                "is_unallocated": True,
+                "area": [unallocated(key) for key in names],
+                "name": [f"{name}, nicht zuordenbar" for name in names.values()],
+                "parent": [key if last else unallocated(key) for key in names],
+                "parent_level": geography.levels[rank + 1].id,
+                "valid_from": edition.valid_from,
+                "valid_to": edition.valid_to,
+                "exists_from": None,
+                "exists_to": None,
+                "area_km2": None,
+                "geometry": None,
+            }
+        )
+        found.append(rows)
+    return found
+
+
+def _street_ranges(geography: Geography, areas: pd.DataFrame, folders: list[Path]) -> pd.DataFrame:
+    """The street register as declared: ags, street_key, number_from, suffix_from, number_to, suffix_to, side, area."""
+    register = geography.street_register
+    assert register is not None
+    path = next((folder / register.file for folder in folders if (folder / register.file).is_file()), None)
+    if path is None:
+        raise GeographyError(f"Das Straßenverzeichnis {register.file} fehlt. Gesucht in: {_listed(map(str, folders))}.")
+    raw = pd.read_csv(path, sep=register.delimiter, dtype=str, keep_default_na=False)
+    lacking = sorted(set(register.columns.values()) - set(raw.columns))
+    if lacking:
+        raise GeographyError(
+            f"{register.file}: die Spalten {', '.join(lacking)} fehlen. Vorhanden: {_listed(raw.columns)}."
+        )
+    ranges = raw[list(register.columns.values())].set_axis(list(register.columns), axis=1)
+    sides = {written: side for side, written in register.sides.items()}
+    unknown = set(ranges["side"]) - set(sides)
+    if unknown:
+        raise GeographyError(f"{register.file}: unbekannte Angaben der Straßenseite: {_listed(sorted(unknown))}.")
+    ranges["side"] = ranges["side"].map(sides)
+    for name in ("number_from", "number_to"):
+        ranges[name] = pd.to_numeric(ranges[name], errors="coerce").astype("Int64")
+        if ranges[name].isna().any():
+            row = ranges.index[ranges[name].isna()][0] + 2
+            raise GeographyError(f"{register.file}, Zeile {row}: {register.columns[name]} ist keine Hausnummer.")
+    for name in ("suffix_from", "suffix_to"):
+        ranges[name] = ranges[name].str.lower()
+    finest = set(areas.loc[(areas["geography"] == geography.id) & (areas["level_rank"] == 0), "area"])
+    astray = sorted(set(ranges["area"]) - finest)
+    if astray:
+        raise GeographyError(
+            f"{register.file}: diese Gebiete gibt es auf der Ebene {geography.levels[0].id} nicht: {_listed(astray)}."
+        )
+    return ranges.assign(geography=geography.id)
 
 
 def _ancestors(areas: pd.DataFrame) -> pd.DataFrame:
@@ -328,7 +424,7 @@ def _keys(frame: gpd.GeoDataFrame, layer: Layer) -> str:
     return _listed(frame[layer.key].astype(str).fillna(NO_KEY))
 
 
-def _listed(keys: pd.Series | list[str], at_most: int = 5) -> str:
+def _listed(keys: Iterable[str], at_most: int = 5) -> str:
     listed = list(keys)
     more = f" und {len(listed) - at_most} weitere" if len(listed) > at_most else ""
     return ", ".join(listed[:at_most]) + more

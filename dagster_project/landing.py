@@ -22,9 +22,11 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 
-from dagster_project import reading
+from dagster_project import area_rows, reading, record_rows
+from dagster_project.area_rows import accept_area_rows
 from dagster_project.declarations import Contract, FileLayout, Region
-from dagster_project.reading import Breach, Layout, Unreadable
+from dagster_project.reading import Breach, Counts, Layout, Unreadable, read_lines
+from dagster_project.record_rows import accept_records
 from dagster_project.settings import RegionData
 from dagster_project.tables import literal, read_json, write_json, write_query
 
@@ -44,7 +46,16 @@ class Arrival:
     @property
     def about(self) -> About:
         """What the file is about; a later file about the same supersedes it."""
-        return (self.municipality, self.period, self.layout.edition, self.layout.level)
+        return (self.municipality, self.period, self.edition, self.level)
+
+    @property
+    def edition(self) -> str:
+        """Edition of the areas in the file; empty for records, which are placed on no edition's areas."""
+        return self.layout.edition or ""
+
+    @property
+    def level(self) -> str:
+        return self.layout.level or ""
 
 
 @dataclass(frozen=True)
@@ -71,6 +82,7 @@ class Receipt:
     rows_accepted: int = 0
     rows_quarantined: int = 0
     rows_skipped: int = 0
+    rows_unallocated: int = 0
     reasons: list[str] = field(default_factory=list)
 
     @property
@@ -116,7 +128,10 @@ def missing_sources(region: Region, contracts: Sequence[Contract], data: RegionD
 
 def _files(region: Region, folder: str, inbox: Path) -> list[tuple[str, Path]]:
     """Municipality and path of every file that lies in a source's folder."""
-    folders = {municipality.id: inbox / municipality.id / folder for municipality in region.municipalities}
+    senders = [municipality.id for municipality in region.municipalities]
+    if region.region_sender is not None:
+        senders.append(region.region_sender)
+    folders = {sender: inbox / sender / folder for sender in senders}
     if len(region.municipalities) == 1 and (inbox / folder).is_dir():
         folders = {region.municipalities[0].id: inbox / folder}
     return [
@@ -172,7 +187,7 @@ def land(region: Region, contract: Contract, data: RegionData) -> list[Receipt]:
         receipt = _announced(contract, arrival, receipts, fingerprint, lying)
         known = receipts.get(receipt.delivery)
         if known is None or (known.fingerprint, known.version) != (fingerprint, receipt.version):
-            receipts[receipt.delivery] = _landed(contract, arrival, receipt, receipts, data)
+            receipts[receipt.delivery] = _landed(region, contract, arrival, receipt, receipts, data)
     return sorted(receipts.values(), key=lambda receipt: (receipt.about, receipt.version))
 
 
@@ -222,8 +237,8 @@ def _announced(
         period=arrival.period,
         reference_date=arrival.reference_date.isoformat(),
         geography=contract.geography,
-        edition=arrival.layout.edition,
-        level=arrival.layout.level,
+        edition=arrival.edition,
+        level=arrival.level,
         version=latest.version + 1 if latest else 1,
         supersedes=latest.delivery if latest else None,
         file_name=arrival.path.name,
@@ -239,25 +254,31 @@ def _fingerprint(contract: Contract, data: RegionData) -> str:
     parts = [
         contract.model_dump_json().encode(),
         Path(__file__).read_bytes(),
-        Path(reading.__file__).read_bytes(),
-        (data.geography / "area.parquet").read_bytes(),
+        *(Path(str(module.__file__)).read_bytes() for module in (reading, area_rows, record_rows)),
+        *(path.read_bytes() for path in sorted(data.geography.glob("*.parquet"))),
     ]
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:16]
 
 
 def _landed(
-    contract: Contract, arrival: Arrival, receipt: Receipt, receipts: dict[str, Receipt], data: RegionData
+    region: Region,
+    contract: Contract,
+    arrival: Arrival,
+    receipt: Receipt,
+    receipts: dict[str, Receipt],
+    data: RegionData,
 ) -> Receipt:
     """Read, check and store one file; its receipt is written last, so that a killed run lands it again."""
     with duckdb.connect() as connection:
-        _expect_areas(connection, receipt, data)
+        _know_places(connection, region, contract, receipt, data)
         try:
             _refuse_repeated_content(receipt, receipts)
             layout = Layout(contract, arrival.layout)
-            counts = reading.read_file(connection, arrival.path, layout, _period_text(layout, arrival), data.root)
+            read_lines(connection, arrival.path, layout, data.root)
+            counts = _accept(connection, layout, arrival)
             receipt = _judged(connection, contract, receipt, counts)
         except Unreadable as error:
-            counts = reading.Counts(read=0, quarantined=0, skipped=0)
+            counts = Counts()
             receipt = _counted(
                 replace(receipt, reasons=[breach.reason for breach in error.breaches]), "rejected", counts
             )
@@ -267,13 +288,34 @@ def _landed(
     return receipt
 
 
-def _expect_areas(connection: duckdb.DuckDBPyConnection, receipt: Receipt, data: RegionData) -> None:
+def _accept(connection: duckdb.DuckDBPyConnection, layout: Layout, arrival: Arrival) -> Counts:
+    period_text = _period_text(layout, arrival)
+    if layout.contract.shape == "table":
+        return accept_area_rows(connection, layout, period_text)
+    return accept_records(connection, layout, arrival.municipality, arrival.reference_date, period_text)
+
+
+def _know_places(
+    connection: duckdb.DuckDBPyConnection, region: Region, contract: Contract, receipt: Receipt, data: RegionData
+) -> None:
+    """What a file may speak of: the areas of its edition and level, or the street register of all municipalities."""
+    if contract.shape == "records":
+        connection.execute(
+            f"""
+            create temp table street_range as
+            select * from read_parquet({literal(data.geography / "street_range.parquet")})
+            where geography = {literal(contract.geography)}
+            """
+        )
+        keys = ", ".join(f"({literal(municipality.id)})" for municipality in region.municipalities)
+        connection.execute(f"create temp table municipality as select * from (values {keys}) as known (ags)")
+        return
     connection.execute(
         f"""
         create temp table expected_area as
         select area
         from read_parquet({literal(data.geography / "area.parquet")})
-        where geography = $geography and edition = $edition and level = $level
+        where geography = $geography and edition = $edition and level = $level and not is_unallocated
             and $reference_date::date between coalesce(exists_from, $reference_date::date)
             and coalesce(exists_to, $reference_date::date)
         """,
@@ -298,9 +340,7 @@ def _period_text(layout: Layout, arrival: Arrival) -> str | None:
     return arrival.reference_date.strftime(period.format) if period and period.format else arrival.period
 
 
-def _judged(
-    connection: duckdb.DuckDBPyConnection, contract: Contract, receipt: Receipt, counts: reading.Counts
-) -> Receipt:
+def _judged(connection: duckdb.DuckDBPyConnection, contract: Contract, receipt: Receipt, counts: Counts) -> Receipt:
     """The verdict on a file that could be read: accepted, partly, or rejected above the contract's tolerance."""
     rejected = counts.quarantined > contract.rejected_rows_at_most * counts.read
     reasons: list[str] = []
@@ -314,7 +354,7 @@ def _judged(
     return _counted(replace(receipt, reasons=reasons), verdict, counts)
 
 
-def _counted(receipt: Receipt, verdict: str, counts: reading.Counts) -> Receipt:
+def _counted(receipt: Receipt, verdict: str, counts: Counts) -> Receipt:
     return replace(
         receipt,
         verdict=verdict,
@@ -322,6 +362,7 @@ def _counted(receipt: Receipt, verdict: str, counts: reading.Counts) -> Receipt:
         rows_accepted=counts.read - counts.quarantined,
         rows_quarantined=counts.quarantined,
         rows_skipped=counts.skipped,
+        rows_unallocated=counts.unallocated,
     )
 
 
@@ -330,11 +371,11 @@ def _examples(connection: duckdb.DuckDBPyConnection) -> list[str]:
     found = connection.execute(
         """
         select min(row), column_name, arg_min(value, row), any_value(reason), count(*)
-        from breach group by rule, column_name order by 1, 2 limit 5
+        from breach where is_quarantined group by rule, column_name order by 1, 2 limit 5
         """
     ).fetchall()
     return [
-        f"Zeile {row}{f', Spalte {column}' if column else ''}, Wert „{(value or '')[:60]}“: {reason}"
+        f"Zeile {row}{f', Spalte {column}' if column else ''}{f', Wert „{value[:60]}“' if value else ''}: {reason}"
         + (f" (und {count - 1} weitere)" if count > 1 else "")
         for row, column, value, reason, count in found
     ]
@@ -342,9 +383,10 @@ def _examples(connection: duckdb.DuckDBPyConnection) -> list[str]:
 
 # ---------------------------------------------------------------- storing
 
-_BREACH = "delivery, file_name, row, column_name, value, rule, reason"
+_BREACH = "delivery, file_name, row, column_name, value, rule, reason, is_quarantined"
 _NO_BREACH = (
-    "'' as delivery, '' as file_name, 0::bigint as row, '' as column_name, '' as value, '' as rule, '' as reason"
+    "'' as delivery, '' as file_name, 0::bigint as row, '' as column_name, '' as value, '' as rule, '' as reason, "
+    "true as is_quarantined"
 )
 
 
@@ -352,19 +394,13 @@ def _store_breaches(connection: duckdb.DuckDBPyConnection, breaches: Sequence[Br
     connection.execute(
         """
         create or replace temp table breach
-            (row bigint, column_name varchar, value varchar, rule varchar, reason varchar)
+            (row bigint, column_name varchar, value varchar, rule varchar, reason varchar, is_quarantined boolean)
         """
     )
     connection.executemany(
-        "insert into breach values (null, ?, null, ?, ?)",
+        "insert into breach values (null, ?, null, ?, ?, true)",
         [[breach.column, breach.rule, breach.reason] for breach in breaches],
     )
-
-
-def _identity(receipt: Receipt) -> str:
-    texts = ("delivery", "source", "municipality", "geography", "edition", "level", "period")
-    named = [f"{literal(getattr(receipt, name))} as {name}" for name in texts]
-    return ", ".join([*named, f"date {literal(receipt.reference_date)} as reference_date"])
 
 
 def _write(connection: duckdb.DuckDBPyConnection, contract: Contract, receipt: Receipt, data: RegionData) -> None:
@@ -374,8 +410,8 @@ def _write(connection: duckdb.DuckDBPyConnection, contract: Contract, receipt: R
     raw.unlink(missing_ok=True)
     quarantine.unlink(missing_ok=True)
     if receipt.verdict != "rejected":
-        columns = ", ".join(["row", "area", "column_name", *contract.dimensions, "value", "status"])
-        write_query(connection, f"select {_identity(receipt)}, {columns} from accepted order by row, column_name", raw)
+        ordered = "row, column_name" if contract.shape == "table" else "row"
+        write_query(connection, f"select {_landed_columns(contract, receipt)} from accepted order by {ordered}", raw)
     if connection.execute("select count(*) from breach").fetchone() != (0,):
         named = f"{literal(receipt.delivery)} as delivery, {literal(receipt.file_name)} as file_name, breach.*"
         write_query(
@@ -383,6 +419,17 @@ def _write(connection: duckdb.DuckDBPyConnection, contract: Contract, receipt: R
             f"select {_BREACH} from (select {named} from breach) order by row, column_name, rule",
             quarantine,
         )
+
+
+def _landed_columns(contract: Contract, receipt: Receipt) -> str:
+    """The columns of a landed row: what the receipt knows is the same for all, a record's municipality is its own."""
+    known = asdict(receipt)
+    if contract.shape == "records":
+        del known["municipality"]
+    return ", ".join(
+        f"cast({literal(known[name])} as {kind}) as {name}" if name in known else name
+        for name, kind in contract.landed_columns.items()
+    )
 
 
 def _write_columns(contract: Contract, data: RegionData) -> None:

@@ -1,7 +1,7 @@
-"""Reading one delivered file under its contract: typed rows and every breach, all of it in DuckDB.
+"""Reading one delivered file: its rows as text, under the names of its contract. Parsing is DuckDB's.
 
-Reads  one text file, and the areas it may speak of (a table `expected_area` in the connection it is given).
-Writes two tables into that connection: `accepted` (one row per area and value column) and `breach`.
+Reads  one text file.
+Writes the tables `line` and `broken` into the connection it is given.
 """
 
 from __future__ import annotations
@@ -43,11 +43,12 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True)
 class Counts:
-    """How many rows of a file were read, broke the contract, and were skipped as no data."""
+    """How many rows of a file were read, broke the contract, were skipped as no data, or had no known address."""
 
-    read: int
-    quarantined: int
-    skipped: int
+    read: int = 0
+    quarantined: int = 0
+    skipped: int = 0
+    unallocated: int = 0
 
 
 class Layout:
@@ -58,43 +59,41 @@ class Layout:
         self.contract = contract
         self.columns = [overriding.get(column.name, column) for column in contract.columns]
         self.read_columns = [column for column in self.columns if column.role != "ignore"]
-        self.values = [column for column in self.columns if column.role == "value"]
-        self.key = next(column for column in self.columns if column.role == "key")
+        self.values = self.of_role("value")
         self.delimiter = file.delimiter or contract.delimiter
         self.encoding = file.encoding or contract.encoding
         self.decimal = file.decimal or contract.decimal
         self.symbols: list[Symbol] = [*file.symbols, *contract.symbols]
 
+    def of_role(self, role: str) -> list[Column]:
+        return [column for column in self.columns if column.role == role]
+
+    @property
+    def key(self) -> Column:
+        return self.of_role("key")[0]
+
     def column(self, header: str) -> Column | None:
         return next((column for column in self.columns if header.strip().casefold() in column.names), None)
 
 
-def read_file(
-    connection: duckdb.DuckDBPyConnection,
-    path: Path,
-    layout: Layout,
-    period_text: str | None,
-    workspace: Path,
-) -> Counts:
-    """Fill the tables `accepted` and `breach` from a file.
+def read_lines(connection: duckdb.DuckDBPyConnection, path: Path, layout: Layout, workspace: Path) -> None:
+    """Fill the tables `line` (every row as text, under the contract's names) and `broken` (rows of another width).
 
-    `expected_area(area)` must exist in the connection; `period_text` is what a period column must carry.
     Raises `Unreadable` where the file as a whole cannot be taken.
     """
     _refuse_other_kinds(path)
     with _as_utf8(path, layout.encoding, workspace) as text:
         _read_lines(connection, text, layout, _header(text, layout))
-    skipped = _skip_rows(connection, layout)
-    _refuse_no_rows(connection)
-    _place(connection, layout)
-    _type_cells(connection, layout)
-    _find_breaches(connection, layout, period_text)
-    _accept(connection)
-    counted = connection.execute(
-        "select (select count(*) from placed) + (select count(*) from broken), (select count(distinct row) from breach)"
-    ).fetchone()
-    assert counted is not None
-    return Counts(read=counted[0], quarantined=counted[1], skipped=skipped)
+    refuse_no_rows(connection)
+
+
+def refuse_no_rows(connection: duckdb.DuckDBPyConnection) -> None:
+    """Raises `Unreadable` where nothing is left to land."""
+    found = connection.execute("select (select count(*) from line) + (select count(*) from broken)").fetchone()
+    if found == (0,):
+        raise Unreadable(
+            Breach("no_rows", "Die Datei enthält keine Datenzeilen. Bitte den Export prüfen und erneut liefern.")
+        )
 
 
 # ---------------------------------------------------------------- the file as a whole
@@ -220,7 +219,8 @@ def _start(text: str) -> str:
 
 
 def _read_lines(connection: duckdb.DuckDBPyConnection, path: Path, layout: Layout, names: list[str]) -> None:
-    """The file's rows as text in `line`; rows of another width go to `broken`."""
+    """The file's rows as text in `line`; rows of another width go to `broken`, of records without their text."""
+    broken_text = f"left(min(trim(csv_line, {LINE_ENDS})), {BROKEN_TEXT})" if layout.of_role("key") else "null"
     columns = ", ".join(f"{literal(name or f'left_behind_{i}')}: 'varchar'" for i, name in enumerate(names))
     create_parsed = f"""
         create temp table parsed as
@@ -244,7 +244,7 @@ def _read_lines(connection: duckdb.DuckDBPyConnection, path: Path, layout: Layou
     connection.execute(
         f"""
         create temp table broken as
-        select line as row, left(min(trim(csv_line, {LINE_ENDS})), {BROKEN_TEXT}) as text,
+        select line as row, {broken_text} as text,
             bool_or(
                 error_type not in ('MISSING COLUMNS', 'TOO MANY COLUMNS')
                 and regexp_matches(trim(csv_line, {LINE_ENDS}), '[\\r\\n]')
@@ -290,180 +290,3 @@ def _blank_lines(path: Path) -> list[int]:
     """Numbers of the lines that hold nothing: the reader passes over them in silence."""
     with path.open("rb") as file:
         return [number for number, line in enumerate(file, start=1) if line in (b"\n", b"\r\n")]
-
-
-def _refuse_no_rows(connection: duckdb.DuckDBPyConnection) -> None:
-    found = connection.execute("select (select count(*) from line) + (select count(*) from broken)").fetchone()
-    if found == (0,):
-        raise Unreadable(
-            Breach("no_rows", "Die Datei enthält keine Datenzeilen. Bitte den Export prüfen und erneut liefern.")
-        )
-
-
-def _skip_rows(connection: duckdb.DuckDBPyConnection, layout: Layout) -> int:
-    """Take the declared rows that are no data out of `line`; more of them than declared is a breach of the file."""
-    skipped = 0
-    key = identifier(layout.key.name)
-    for rule in layout.contract.skip_rows:
-        meets = f"regexp_full_match({key}, {literal(rule.key)})"
-        found = connection.execute(f"select count(*), min(row) from line where {meets}").fetchone()
-        assert found is not None
-        if found[0] > rule.at_most:
-            raise Unreadable(
-                Breach(
-                    "too_many_skipped_rows",
-                    f"{found[0]} Zeilen (ab Zeile {found[1]}) sind keine Datenzeilen "
-                    f"({rule.reason}); erwartet: höchstens {rule.at_most}.",
-                    layout.key.name,
-                )
-            )
-        connection.execute(f"delete from line where {meets}")
-        skipped += found[0]
-    return skipped
-
-
-def _place(connection: duckdb.DuckDBPyConnection, layout: Layout) -> None:
-    """Give every row its area key, with lost leading zeros restored where the contract says so."""
-    key = identifier(layout.key.name)
-    # lpad also cuts: a key that is too long must stay wrong
-    short = f"regexp_full_match({key}, '[0-9]+') and length({key}) < {layout.key.pad}"
-    area = f"case when {short} then lpad({key}, {layout.key.pad}, '0') else {key} end"
-    connection.execute(
-        f"create temp table placed as select {area if layout.key.pad else key} as area, line.* from line"
-    )
-
-
-def _type_cells(connection: duckdb.DuckDBPyConnection, layout: Layout) -> None:
-    """One row per area and value column in `cell`: its text, what a symbol makes of it, and the number it holds."""
-    flags = [
-        f"{' and '.join(f'{identifier(name)} = {literal(symbol.symbol)}' for name in symbol.when_all)} as flag_{i}"
-        for i, symbol in enumerate(layout.symbols)
-        if symbol.when_all
-    ]
-    dimensions = layout.contract.dimensions
-    connection.execute(
-        "create temp table value_column (column_name varchar, type varchar, minimum double, maximum double"
-        + "".join(f", {name} {kind}" for name, kind in dimensions.items())
-        + ")"
-    )
-    # one statement: row by row takes longer than reading the file
-    place = f"({', '.join('?' * (4 + len(dimensions)))})"
-    connection.execute(
-        f"insert into value_column values {', '.join([place] * len(layout.values))}",
-        [
-            value
-            for column in layout.values
-            for value in (
-                *(column.name, column.type, column.minimum, column.maximum),
-                *(column.dimensions.get(name) for name in dimensions),
-            )
-        ],
-    )
-    meaning = " ".join(
-        f"when {_symbol_condition(symbol, i)} then '{symbol.means}'" for i, symbol in enumerate(layout.symbols)
-    )
-    number = r"-?([0-9]{1,15}([.][0-9]*)?|[.][0-9]+)".replace("[.]", f"[{layout.decimal}]")
-    connection.execute(
-        f"""
-        create temp table cell as
-        with long_form as (
-            unpivot (select {", ".join(["placed.*", *flags])} from placed)
-            on {", ".join(identifier(column.name) for column in layout.values)}
-            into name column_name value text
-        ),
-        interpreted as (
-            select *, {f"case {meaning} else 'number' end" if meaning else "'number'"} as meaning
-            from long_form
-        )
-        select
-            interpreted.row, interpreted.area, interpreted.text, interpreted.meaning, value_column.*,
-            case
-                when meaning = 'zero' then 0.0
-                when meaning = 'number' and regexp_full_match(text, {literal(number)})
-                    then cast(replace(text, {literal(layout.decimal)}, '.') as double)
-            end as value
-        from interpreted
-        inner join value_column using (column_name)
-        """
-    )
-
-
-def _symbol_condition(symbol: Symbol, number: int) -> str:
-    conditions = [f"text = {literal(symbol.symbol)}"]
-    if symbol.columns:
-        conditions.append(f"column_name in ({', '.join(literal(name) for name in symbol.columns)})")
-    if symbol.when_all:
-        conditions.append(f"flag_{number}")
-    return " and ".join(conditions)
-
-
-def _find_breaches(connection: duckdb.DuckDBPyConnection, layout: Layout, period_text: str | None) -> None:
-    """Every row that breaks the contract, with column, value, rule and a reason that says how to mend it."""
-    key = literal(layout.key.name)
-    period = next((column for column in layout.columns if column.role == "period"), None)
-    wrong_period = (
-        f"""
-        union all
-        select row, {literal(period.name)}, {identifier(period.name)}, 'wrong_period',
-            'In der Spalte steht nicht der Zeitraum {period_text}, den der Dateiname nennt.'
-        from placed where {identifier(period.name)} != {literal(period_text or "")}
-        """
-        if period
-        else ""
-    )
-    connection.execute(
-        f"""
-        create temp table breach as
-        select cast(row as bigint) as row, cast(null as varchar) as column_name, text as value, 'broken_row' as rule,
-            'Die Zeile hat nicht so viele Spalten wie die Kopfzeile. Ist die Datei abgeschnitten?' as reason
-        from broken
-
-        union all
-        select row, {key}, area, 'unknown_area',
-            'Dieses Gebiet gibt es im Gebietsstand der Lieferung zum Stichtag nicht. Bitte den Schlüssel prüfen.'
-        from placed anti join expected_area using (area)
-
-        union all
-        select row, {key}, area, 'duplicate_key', 'Dieses Gebiet steht mehrfach in der Datei. Bitte nur einmal liefern.'
-        from placed qualify count(*) over (partition by area) > 1
-        {wrong_period}
-
-        union all
-        select row, column_name, text,
-            case when text = '' then 'empty' else 'not_a_number' end,
-            case when text = ''
-                then 'Der Wert fehlt. Bitte die Zahl oder ein im Vertrag erklärtes Zeichen eintragen.'
-                else 'Das ist weder eine Zahl (Dezimalzeichen „{layout.decimal}“) noch ein Zeichen des Vertrags.'
-            end
-        from cell where meaning = 'number' and value is null
-
-        union all
-        select row, column_name, text, 'not_an_integer', 'Hier wird eine ganze Zahl erwartet.'
-        from cell where type = 'integer' and value != trunc(value)
-
-        union all
-        select row, column_name, text, 'out_of_range',
-            'Der Wert liegt außerhalb des erlaubten Bereichs ('
-            || concat_ws(', ', 'mindestens ' || {_printed("minimum")}, 'höchstens ' || {_printed("maximum")}) || ').'
-        from cell where value < minimum or value > maximum
-        """
-    )
-
-
-def _printed(number: str) -> str:
-    """SQL for a number as a German reader expects it."""
-    return f"replace(printf('%g', {number}), '.', ',')"
-
-
-def _accept(connection: duckdb.DuckDBPyConnection) -> None:
-    """The cells of all rows without any breach; a value stands only where the status is `reported`."""
-    connection.execute(
-        """
-        create temp table accepted as
-        select
-            * exclude (text, meaning, value, type, minimum, maximum),
-            value,
-            case when value is not null then 'reported' else meaning end as status
-        from cell anti join breach using (row)
-        """
-    )

@@ -19,16 +19,20 @@ from dagster_project.declarations.loading import all_contracts, load, measures, 
 from dagster_project.declarations.references import Declarations
 from dagster_project.declarations.suites import Check, Suite
 from dagster_project.declarations.territory import (
+    UNALLOCATED,
     Edition,
     Geography,
     Layer,
     Level,
     Municipality,
+    Parent,
     Region,
     Repair,
+    unallocated,
 )
 
 __all__ = [
+    "UNALLOCATED",
     "Check",
     "Column",
     "Contract",
@@ -43,6 +47,7 @@ __all__ = [
     "Level",
     "Mistake",
     "Municipality",
+    "Parent",
     "ReferenceDate",
     "Region",
     "Repair",
@@ -54,4 +59,5 @@ __all__ = [
     "load",
     "measures",
     "regions",
+    "unallocated",
 ]

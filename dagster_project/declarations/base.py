@@ -21,7 +21,7 @@ DecimalSign = Literal[",", "."]
 class Declared(BaseModel):
     """Base of all declarations: unknown keys are errors, values never change after loading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def compiled(pattern: str) -> str:

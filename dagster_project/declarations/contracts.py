@@ -62,12 +62,14 @@ class Column(Declared):
     name: Identifier
     aliases: list[str] = Field(default_factory=list)
     role: Literal["key", "period", "value", "attribute", "identifier", "address", "ignore"] = "value"
-    type: Literal["text", "integer", "number", "code", "date", "age"] = Field(
-        default="integer", description="age: a date of birth, kept only as completed years on the reference date"
+    type: Literal["text", "integer", "number", "code", "date", "age", "age_in_months"] = Field(
+        default="integer", description="age: a date of birth, kept only as completed years or months on the reference date"
     )
     required: bool = True
     may_be_empty: bool = Field(default=False, description="whether an attribute may be left empty in a record")
     codes: dict[str, str] = Field(default_factory=dict, description="the sender's codes and what we call them")
+    otherwise: str | None = Field(default=None, description="what all other codes mean that match other_codes")
+    other_codes: str | None = Field(default=None, description="regular expression of the codes not listed")
     part: Literal["ags", "street_key", "house_number", "house_suffix"] | None = None
     pattern: str | None = Field(default=None, description="splits an address column; its named groups are the parts")
     pad: int | None = Field(default=None, description="restore lost leading zeros up to this many digits")
@@ -92,12 +94,16 @@ class Column(Declared):
         if self.role == "address":
             groups = set(re.compile(self.pattern).groupindex) if self.pattern else set()
             if (self.part is None) == (self.pattern is None) or not groups <= set(ADDRESS_PARTS):
-                raise ValueError(f"an address column needs part, or a pattern with groups from {', '.join(ADDRESS_PARTS)}")
+                raise ValueError(
+                    f"an address column needs part, or a pattern with groups from {', '.join(ADDRESS_PARTS)}"
+                )
         elif self.part is not None or self.pattern is not None:
             raise ValueError("part and pattern belong to columns with role: address")
         if (self.type == "code") != bool(self.codes):
             raise ValueError("type: code needs codes, and no other type has them")
-        if self.type in ("date", "age") and self.format is None:
+        if (self.otherwise is None) != (self.other_codes is None) or (self.otherwise and self.type != "code"):
+            raise ValueError("otherwise and other_codes go together and belong to type: code")
+        if self.type in ("date", "age", "age_in_months") and self.format is None:
             raise ValueError(f"type: {self.type} needs a format, e.g. '%d.%m.%Y'")
         return self
 
@@ -139,6 +145,12 @@ class ReferenceDate(Declared):
     day: Annotated[str, Field(pattern=r"^\d{2}-\d{2}$")] = "12-31"
 
 
+class Due(Declared):
+    """When a delivery is late."""
+
+    days_after: int = Field(gt=0, description="days after the reference date")
+
+
 class Contract(Declared):
     """What a department delivers and what must hold for it."""
 
@@ -152,6 +164,8 @@ class Contract(Declared):
     purpose: str
     cadence: Literal["yearly", "half_yearly", "quarterly", "monthly", "every_two_years", "event"]
     publication: Literal["already_public", "protected"]
+    due: Due | None = None
+    retention_days: int | None = Field(default=None, gt=0, description="how long the original file is kept")
     shape: Literal["table", "records"] = Field(
         default="table", description="table: a row per area; records: a row per person, case or household, with address"
     )
@@ -176,12 +190,14 @@ class Contract(Declared):
         roles = [column.role for column in self.columns]
         wanted = {"table": {"key", "value"}, "records": {"address"}}[self.shape]
         foreign = {"table": {"attribute", "identifier", "address"}, "records": {"key", "value"}}[self.shape]
+        if self.shape == "table" and roles.count("key") != 1:
+            raise ValueError("columns: exactly one column has role: key")
         for role in sorted(wanted - set(roles)):
-            raise ValueError(f"columns: shape {self.shape} needs a column with role: {role}")
+            raise ValueError(f"columns: at least one column has role: {role}")
         for role in sorted(foreign & set(roles)):
             raise ValueError(f"columns: shape {self.shape} has no columns with role: {role}")
-        if roles.count("key") > 1 or roles.count("identifier") > 1:
-            raise ValueError("columns: at most one column has role: key or identifier")
+        if roles.count("identifier") > 1:
+            raise ValueError("columns: at most one column has role: identifier")
         for layout in self.files:
             if (self.shape == "table") != (layout.edition is not None and layout.level is not None):
                 raise ValueError("files: a table needs edition and level, records have neither")

@@ -85,7 +85,11 @@ def _contract_references(project: Project, declared: Declarations) -> list[Mista
         geography = declared.geographies[contract.geography]
         if contract.shape == "records" and geography.street_register is None:
             mistakes.append(
-                Mistake(file, "shape", f"records need a street_register in sources/{declared.region.id}/geographies/{geography.id}.yml")
+                Mistake(
+                    file,
+                    "shape",
+                    f"records need a street_register in sources/{declared.region.id}/geographies/{geography.id}.yml",
+                )
             )
         for number, layout in enumerate(contract.files):
             place = f"files.{number}"

@@ -12,6 +12,8 @@ from pydantic import Field, field_validator, model_validator
 
 from dagster_project.declarations.base import Declared, Identifier, Scalar, compiled, unique
 
+UNALLOCATED = "-ohne"
+
 
 class Parent(Declared):
     """How an area finds its parent one level up; exactly one of the four."""
@@ -148,6 +150,11 @@ class Geography(Declared):
         return self
 
 
+def unallocated(municipality: str) -> str:
+    """Key of the area that takes what no address of a municipality places."""
+    return f"{municipality}{UNALLOCATED}"
+
+
 class Municipality(Declared):
     id: str = Field(description="official municipality key, text with leading zeros")
     name: str
@@ -163,5 +170,9 @@ class Region(Declared):
     reporting_edition: str
     municipality_level: Identifier
     municipalities: list[Municipality] = Field(min_length=1)
+    region_sender: str | None = Field(default=None, description="inbox folder of the region's own offices")
+    disclosure: Literal["required", "off_because_simulated"] = Field(
+        default="required", description="off only where the data are about nobody"
+    )
     population: Identifier = Field(description="measure shown as an area's population")
     licence_note: str

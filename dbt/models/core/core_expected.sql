@@ -1,8 +1,9 @@
--- who should have reported: every valid area of a level, in each period a measure was delivered on that level
+-- who should have reported: every valid area of a level, in each period a table delivered a measure on that level
 with delivered_level as (
 
     select distinct geography, edition, level, period, reference_date, measure
     from {{ ref('core_observation') }}
+    where not is_record
 
 ),
 
@@ -22,3 +23,4 @@ inner join area
     and delivered_level.level = area.level
     and delivered_level.reference_date >= coalesce(area.exists_from, delivered_level.reference_date)
     and delivered_level.reference_date <= coalesce(area.exists_to, delivered_level.reference_date)
+where not area.is_unallocated

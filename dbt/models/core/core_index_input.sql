@@ -19,8 +19,10 @@ exclusion as (
 
 finest_area as (
 
-    select * from {{ source('geography', 'area') }}
-    where level_rank = 0
+    select area.*
+    from {{ source('geography', 'area') }} as area
+    inner join {{ source('catalogue', 'region') }} as region on area.level = region.finest_level
+    where not area.is_unallocated
 
 ),
 

@@ -47,9 +47,11 @@ select
     area.valid_from,
     area.valid_to,
     area.area_km2,
+    area.is_unallocated,
     area.geometry
 from area
 left join population
     on {{ same_area('area', 'population') }}
     and population.recency = 1
+where area.is_published
 order by area.geography, area.edition, area.level_rank, area.area

@@ -17,6 +17,12 @@ area as (
 
 ),
 
+indicator as (
+
+    select * from {{ source('catalogue', 'indicator') }}
+
+),
+
 shown as (
 
     select
@@ -36,8 +42,12 @@ shown as (
             else indicator_value.status
         end as status
     from indicator_value
+    inner join indicator on indicator_value.indicator = indicator.indicator
+    -- what no address places is counted, but no rate of it means anything
     inner join area
         on {{ same_area('indicator_value', 'area') }}
+        and area.is_published
+        and (indicator.kind = 'count' or not area.is_unallocated)
     left join hidden
         on {{ same_cell('indicator_value', 'hidden') }}
         and indicator_value.indicator = hidden.indicator

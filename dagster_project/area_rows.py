@@ -1,0 +1,202 @@
+"""The rows of a table of areas: one row per area in the file, one landed row per area and value column.
+
+Reads  the tables `line` and `broken` (from `reading`) and `expected_area(area)` of the connection it is given.
+Writes `accepted` and `breach` into it.
+"""
+
+from __future__ import annotations
+
+import duckdb
+
+from dagster_project.declarations import Symbol
+from dagster_project.reading import Breach, Counts, Layout, Unreadable, refuse_no_rows
+from dagster_project.tables import identifier, literal
+
+
+def accept_area_rows(connection: duckdb.DuckDBPyConnection, layout: Layout, period_text: str | None) -> Counts:
+    """Type, place and check the rows of a table; `period_text` is what a period column must carry.
+
+    Raises `Unreadable` where too many rows are no data.
+    """
+    skipped = _skip_rows(connection, layout)
+    refuse_no_rows(connection)
+    _place(connection, layout)
+    _type_cells(connection, layout)
+    _find_breaches(connection, layout, period_text)
+    _accept(connection)
+    counted = connection.execute(
+        "select (select count(*) from placed) + (select count(*) from broken), (select count(distinct row) from breach)"
+    ).fetchone()
+    assert counted is not None
+    return Counts(read=counted[0], quarantined=counted[1], skipped=skipped)
+
+
+def _skip_rows(connection: duckdb.DuckDBPyConnection, layout: Layout) -> int:
+    """Take the declared rows that are no data out of `line`; more of them than declared is a breach of the file."""
+    skipped = 0
+    key = identifier(layout.key.name)
+    for rule in layout.contract.skip_rows:
+        meets = f"regexp_full_match({key}, {literal(rule.key)})"
+        found = connection.execute(f"select count(*), min(row) from line where {meets}").fetchone()
+        assert found is not None
+        if found[0] > rule.at_most:
+            raise Unreadable(
+                Breach(
+                    "too_many_skipped_rows",
+                    f"{found[0]} Zeilen (ab Zeile {found[1]}) sind keine Datenzeilen "
+                    f"({rule.reason}); erwartet: höchstens {rule.at_most}.",
+                    layout.key.name,
+                )
+            )
+        connection.execute(f"delete from line where {meets}")
+        skipped += found[0]
+    return skipped
+
+
+def _place(connection: duckdb.DuckDBPyConnection, layout: Layout) -> None:
+    """Give every row its area key, with lost leading zeros restored where the contract says so."""
+    key = identifier(layout.key.name)
+    # lpad also cuts: a key that is too long must stay wrong
+    short = f"regexp_full_match({key}, '[0-9]+') and length({key}) < {layout.key.pad}"
+    area = f"case when {short} then lpad({key}, {layout.key.pad}, '0') else {key} end"
+    connection.execute(
+        f"create temp table placed as select {area if layout.key.pad else key} as area, line.* from line"
+    )
+
+
+def _type_cells(connection: duckdb.DuckDBPyConnection, layout: Layout) -> None:
+    """One row per area and value column in `cell`: its text, what a symbol makes of it, and the number it holds."""
+    flags = [
+        f"{' and '.join(f'{identifier(name)} = {literal(symbol.symbol)}' for name in symbol.when_all)} as flag_{i}"
+        for i, symbol in enumerate(layout.symbols)
+        if symbol.when_all
+    ]
+    dimensions = layout.contract.dimensions
+    connection.execute(
+        "create temp table value_column (column_name varchar, type varchar, minimum double, maximum double"
+        + "".join(f", {name} {kind}" for name, kind in dimensions.items())
+        + ")"
+    )
+    # one statement: row by row takes longer than reading the file
+    place = f"({', '.join('?' * (4 + len(dimensions)))})"
+    connection.execute(
+        f"insert into value_column values {', '.join([place] * len(layout.values))}",
+        [
+            value
+            for column in layout.values
+            for value in (
+                *(column.name, column.type, column.minimum, column.maximum),
+                *(column.dimensions.get(name) for name in dimensions),
+            )
+        ],
+    )
+    meaning = " ".join(
+        f"when {_symbol_condition(symbol, i)} then '{symbol.means}'" for i, symbol in enumerate(layout.symbols)
+    )
+    number = r"-?([0-9]{1,15}([.][0-9]*)?|[.][0-9]+)".replace("[.]", f"[{layout.decimal}]")
+    connection.execute(
+        f"""
+        create temp table cell as
+        with long_form as (
+            unpivot (select {", ".join(["placed.*", *flags])} from placed)
+            on {", ".join(identifier(column.name) for column in layout.values)}
+            into name column_name value text
+        ),
+        interpreted as (
+            select *, {f"case {meaning} else 'number' end" if meaning else "'number'"} as meaning
+            from long_form
+        )
+        select
+            interpreted.row, interpreted.area, interpreted.text, interpreted.meaning, value_column.*,
+            case
+                when meaning = 'zero' then 0.0
+                when meaning = 'number' and regexp_full_match(text, {literal(number)})
+                    then cast(replace(text, {literal(layout.decimal)}, '.') as double)
+            end as value
+        from interpreted
+        inner join value_column using (column_name)
+        """
+    )
+
+
+def _symbol_condition(symbol: Symbol, number: int) -> str:
+    conditions = [f"text = {literal(symbol.symbol)}"]
+    if symbol.columns:
+        conditions.append(f"column_name in ({', '.join(literal(name) for name in symbol.columns)})")
+    if symbol.when_all:
+        conditions.append(f"flag_{number}")
+    return " and ".join(conditions)
+
+
+def _find_breaches(connection: duckdb.DuckDBPyConnection, layout: Layout, period_text: str | None) -> None:
+    """Every row that breaks the contract, with column, value, rule and a reason that says how to mend it."""
+    key = literal(layout.key.name)
+    period = next((column for column in layout.columns if column.role == "period"), None)
+    wrong_period = (
+        f"""
+        union all
+        select row, {literal(period.name)}, {identifier(period.name)}, 'wrong_period',
+            'In der Spalte steht nicht der Zeitraum {period_text}, den der Dateiname nennt.'
+        from placed where {identifier(period.name)} != {literal(period_text or "")}
+        """
+        if period
+        else ""
+    )
+    connection.execute(
+        f"""
+        create temp table breach as
+        select *, true as is_quarantined from (
+        select cast(row as bigint) as row, cast(null as varchar) as column_name, text as value, 'broken_row' as rule,
+            'Die Zeile hat nicht so viele Spalten wie die Kopfzeile. Ist die Datei abgeschnitten?' as reason
+        from broken
+
+        union all
+        select row, {key}, area, 'unknown_area',
+            'Dieses Gebiet gibt es im Gebietsstand der Lieferung zum Stichtag nicht. Bitte den Schlüssel prüfen.'
+        from placed anti join expected_area using (area)
+
+        union all
+        select row, {key}, area, 'duplicate_key', 'Dieses Gebiet steht mehrfach in der Datei. Bitte nur einmal liefern.'
+        from placed qualify count(*) over (partition by area) > 1
+        {wrong_period}
+
+        union all
+        select row, column_name, text,
+            case when text = '' then 'empty' else 'not_a_number' end,
+            case when text = ''
+                then 'Der Wert fehlt. Bitte die Zahl oder ein im Vertrag erklärtes Zeichen eintragen.'
+                else 'Das ist weder eine Zahl (Dezimalzeichen „{layout.decimal}“) noch ein Zeichen des Vertrags.'
+            end
+        from cell where meaning = 'number' and value is null
+
+        union all
+        select row, column_name, text, 'not_an_integer', 'Hier wird eine ganze Zahl erwartet.'
+        from cell where type = 'integer' and value != trunc(value)
+
+        union all
+        select row, column_name, text, 'out_of_range',
+            'Der Wert liegt außerhalb des erlaubten Bereichs ('
+            || concat_ws(', ', 'mindestens ' || {_printed("minimum")}, 'höchstens ' || {_printed("maximum")}) || ').'
+        from cell where value < minimum or value > maximum
+        )
+        """
+    )
+
+
+def _printed(number: str) -> str:
+    """SQL for a number as a German reader expects it."""
+    return f"replace(printf('%g', {number}), '.', ',')"
+
+
+def _accept(connection: duckdb.DuckDBPyConnection) -> None:
+    """The cells of all rows without any breach; a value stands only where the status is `reported`."""
+    connection.execute(
+        """
+        create temp table accepted as
+        select
+            * exclude (text, meaning, value, type, minimum, maximum),
+            value,
+            case when value is not null then 'reported' else meaning end as status
+        from cell anti join breach using (row)
+        """
+    )
