@@ -206,9 +206,7 @@ def test_a_finding_about_a_delivery_holds_no_value(own: Place) -> None:
     assert int(value) > PLANTED
     assert not finding(findings, "men_and_women_make_all").success
     with duckdb.connect() as connection:
-        stored = [
-            connection.execute(f"from '{path}'").fetchall() for path in sorted(own.data.judged.glob("*.parquet"))
-        ]
+        stored = [connection.execute(f"from '{path}'").fetchall() for path in sorted(own.data.judged.glob("*.parquet"))]
     receipts = [path.read_text() for path in own.data.receipts.rglob("*.json")]
     for text in (str(findings), str(stored), str(receipts)):
         assert str(value) not in text
@@ -272,7 +270,6 @@ def test_an_empty_frame_passes_only_where_it_may_be_empty(
     found = judged_marts(declared, marts, frame=frame, may_be_empty=may_be_empty)
     assert (found.success, found.blocks) == (success, not success)
     assert ("Es gibt keine Zeilen zu prüfen." in found.message) == (not success)
-
 
 
 @pytest.mark.parametrize(
