@@ -30,7 +30,7 @@ from dagster_project.settings import Project, RegionData, exclusive, project, re
 
 log = logging.getLogger("sozialraum")
 
-CODE = ("dagster_project/**/*.py", "dbt/models/**/*", "dbt/macros/**/*", "dbt/*.yml", "reports/**/*")
+PACKAGE = Path(__file__).parent
 
 
 def region_definitions(root: Project, region: str) -> dg.Definitions:
@@ -237,14 +237,11 @@ class _Wiring:
             "deliveries": gate.deliveries_in_force(self.data),
             "geography": release.files_digest(self.data.geography.glob("*.parquet"), self.data.geography),
             "declarations": release.digest(self.declared),
-            "code": release.files_digest(
-                (
-                    path
-                    for pattern in CODE
-                    for path in self.root.root.glob(pattern)
-                    if path.is_file() and _is_source(path)
-                ),
-                self.root.root,
+            "code": release.digest(
+                [
+                    release.files_digest(PACKAGE.rglob("*.py"), PACKAGE),
+                    release.files_digest(_source_files(self.root.root), self.root.root),
+                ]
             ),
         }
 
@@ -334,8 +331,10 @@ def _first_mart(frame: str) -> str:
     return found.group()
 
 
-def _is_source(path: Path) -> bool:
-    return "__pycache__" not in path.parts and "staging" not in path.parts
+def _source_files(root: Path) -> Iterator[Path]:
+    """Models and pages; staging models are made from the contracts, which count as declarations."""
+    for pattern in ("dbt/models/**/*", "dbt/macros/**/*", "dbt/*.yml", "reports/**/*"):
+        yield from (path for path in root.glob(pattern) if path.is_file() and "staging" not in path.parts)
 
 
 def _report(findings: list[gate.Finding]) -> None:
@@ -345,6 +344,8 @@ def _report(findings: list[gate.Finding]) -> None:
                 logging.ERROR if finding.blocks else logging.WARNING,
                 "Gate %s, %s, %s: %s", finding.gate, finding.subject, finding.name, finding.message,
             )  # fmt: skip
+            if finding.details:
+                log.warning("  %s", finding.details.replace("\n", "\n  "))
 
 
 def _report_unclaimed(declared: Declarations, data: RegionData) -> None:
@@ -374,7 +375,7 @@ def _inbox_sensor(data: RegionData, job: Any) -> dg.SensorDefinition:
         state = hashlib.sha256(seen.encode()).hexdigest()
         if not files or state == context.cursor:
             return dg.SkipReason("nothing new in the inbox")
-        return dg.SensorResult(run_requests=[dg.RunRequest(run_key=state)], cursor=state)
+        return dg.SensorResult(run_requests=[dg.RunRequest()], cursor=state)
 
     return inbox_sensor
 

@@ -24,6 +24,7 @@ from dagster_project.settings import RegionData
 from dagster_project.tables import literal, write_frame
 
 KEYS_NAMED = 50
+BROKEN_CHECK = "Die Prüfung selbst ist fehlerhaft; Einzelheiten stehen im Protokoll des Laufs."
 
 
 Receipt = dict[str, Any]
@@ -33,6 +34,7 @@ Receipt = dict[str, Any]
 class Finding:
     """What one check found. `subject` is a source (gate 1) or the marts (gate 2); `message` is German.
 
+    `details` may quote what was delivered: they are for the operator's eyes and go into no file.
     `blocks` says whether nothing after the gate may go on: a rejected delivery does not block where an earlier
     good one about the same stays in force.
     """
@@ -49,6 +51,7 @@ class Finding:
     failing_keys: list[dict[str, str]]
     message: str
     blocks: bool
+    details: str = ""
 
 
 FINDING_TYPES = {
@@ -112,15 +115,20 @@ def judge_deliveries(declared: Declarations, data: RegionData, receipts: dict[st
 def _judge_source(
     declared: Declarations, contract: Contract, data: RegionData, receipts: list[Receipt]
 ) -> tuple[list[Finding], list[Receipt]]:
-    """Findings about one source, and its deliveries with final verdict and `in_force`."""
-    with duckdb.connect() as connection:
-        _tables_of_gate_1(connection, contract, data, receipts)
-        findings = [
-            _judge(connection, suite, check, contract.id)
-            for suite in declared.suites_for(1, contract.id)
-            for check in suite.checks
-        ]
-    faults = _faults(findings)
+    """Findings about one source, and its deliveries with final verdict and `in_force`.
+
+    A rejected delivery is no yardstick for the next one: the earliest are taken out until nothing changes.
+    """
+    readable = [receipt for receipt in receipts if receipt["verdict"] != "rejected"]
+    no_yardstick: set[str] = set()
+    while True:
+        findings = _findings_of_gate_1(declared, contract, data, readable, no_yardstick)
+        faults = _faults(findings)
+        misleading = [r for r in readable if r["delivery"] in faults and r["delivery"] not in no_yardstick]
+        if not misleading:
+            break
+        earliest = min(receipt["reference_date"] for receipt in misleading)
+        no_yardstick |= {r["delivery"] for r in misleading if r["reference_date"] == earliest}
     decided = [
         {
             **receipt,
@@ -132,26 +140,51 @@ def _judge_source(
     return [_verdict(contract, decided), *findings], _with_force(decided)
 
 
+def _findings_of_gate_1(
+    declared: Declarations, contract: Contract, data: RegionData, readable: list[Receipt], no_yardstick: set[str]
+) -> list[Finding]:
+    with duckdb.connect() as connection:
+        _tables_of_gate_1(connection, contract, data, readable, no_yardstick)
+        return [
+            _judge(connection, suite, check, contract.id)
+            for suite in declared.suites_for(1, contract.id)
+            for check in suite.checks
+        ]
+
+
 def _tables_of_gate_1(
-    connection: duckdb.DuckDBPyConnection, contract: Contract, data: RegionData, receipts: list[Receipt]
+    connection: duckdb.DuckDBPyConnection,
+    contract: Contract,
+    data: RegionData,
+    readable: list[Receipt],
+    no_yardstick: set[str],
 ) -> None:
-    """What a frame of gate 1 may read: `landed` rows, `delivery` with its predecessor, and `expected` areas."""
-    readable = [receipt for receipt in receipts if receipt["verdict"] != "rejected"]
-    connection.register(
-        "receipt", pd.DataFrame(readable, columns=[*DELIVERY_TYPES, "missing_areas_at_most"]).astype("str")
-    )
+    """What a frame of gate 1 may read: `landed` rows, `delivery` with its predecessor, and `expected` areas.
+
+    The predecessor is the latest version of the latest earlier reference date, unless it is no yardstick.
+    """
+    columns = [*DELIVERY_TYPES, "missing_areas_at_most", "is_yardstick"]
+    rows = [{**receipt, "is_yardstick": receipt["delivery"] not in no_yardstick} for receipt in readable]
+    connection.register("receipt", pd.DataFrame(rows, columns=columns).astype("str"))
     connection.execute(
         f"""
         create temp view landed as select * from read_parquet({literal(data.raw / contract.id / "*.parquet")});
 
         create temp table delivery as
         select
-            delivery, municipality, period, reference_date::date as reference_date, geography, edition, level,
-            missing_areas_at_most::double as missing_areas_at_most,
-            lag(delivery) over (
-                partition by municipality, geography, edition, level order by reference_date, version::integer
-            ) as previous_delivery
-        from receipt;
+            later.delivery, later.municipality, later.period, later.reference_date::date as reference_date,
+            later.geography, later.edition, later.level,
+            later.missing_areas_at_most::double as missing_areas_at_most,
+            arg_max(earlier.delivery, (earlier.reference_date, earlier.version::integer)) as previous_delivery
+        from receipt as later
+        left join receipt as earlier
+            on later.municipality = earlier.municipality
+            and later.geography = earlier.geography
+            and later.edition = earlier.edition
+            and later.level = earlier.level
+            and later.reference_date > earlier.reference_date
+            and earlier.is_yardstick = 'True'
+        group by all;
 
         create temp view expected as
         select delivery.delivery, area.area
@@ -198,7 +231,7 @@ def _verdict(contract: Contract, decided: list[Receipt]) -> Finding:
         newest[_about(receipt)] = receipt
     rejected = [receipt for receipt in newest.values() if receipt["verdict"] == "rejected"]
     standing = {_about(receipt): receipt for receipt in _with_force(decided) if receipt["in_force"]}
-    messages = []
+    messages, details = [], []
     for receipt in rejected:
         instead = standing.get(_about(receipt))
         consequence = (
@@ -206,7 +239,8 @@ def _verdict(contract: Contract, decided: list[Receipt]) -> Finding:
             if instead
             else ("Eine frühere gültige Lieferung gibt es nicht.")
         )
-        messages.append(f"{receipt['file_name']} abgelehnt: {' '.join(receipt['reasons'])} {consequence}")
+        messages.append(f"{receipt['file_name']} abgelehnt: {_in_short(receipt)} {consequence}")
+        details.append(f"{receipt['file_name']}: {' '.join(receipt['reasons'])}")
     blocks = any(_about(receipt) not in standing for receipt in rejected)
     return Finding(
         gate=1,
@@ -221,7 +255,17 @@ def _verdict(contract: Contract, decided: list[Receipt]) -> Finding:
         failing_keys=[{"delivery": r["delivery"], "file_name": r["file_name"]} for r in rejected][:KEYS_NAMED],
         message="\n".join(messages) or "Alle Lieferungen sind angenommen.",
         blocks=blocks,
+        details="\n".join(details),
     )
+
+
+def _in_short(receipt: Receipt) -> str:
+    """Why a delivery was rejected, without a word of what stands in it."""
+    if not receipt["rows_read"]:
+        return "Die Datei war als Ganzes nicht lesbar."
+    if receipt["rows_quarantined"]:
+        return f"{receipt['rows_quarantined']} von {receipt['rows_read']} Zeilen verletzen den Vertrag."
+    return " ".join(receipt["reasons"])
 
 
 def load_findings(data: RegionData) -> list[dict[str, Any]]:
@@ -259,11 +303,13 @@ def judge_marts(declared: Declarations, marts: Path) -> list[Finding]:
 
 def _judge(connection: duckdb.DuckDBPyConnection, suite: Suite, check: Check, subject: str) -> Finding:
     """Cut the frame and let Great Expectations judge it; what cannot be judged fails."""
+    details = ""
     try:
         frame = connection.execute(check.frame).df()
         success, failing, keys, problem = _validated(frame, check)
     except Exception as error:  # whatever keeps a check from being made closes the gate and must not end the run
-        success, failing, keys, problem = False, 0, [], f"Die Prüfung selbst ist fehlerhaft: {error}"
+        success, failing, keys, problem = False, 0, [], BROKEN_CHECK
+        details = str(error)
     if success:
         message = "In Ordnung."
     else:
@@ -281,6 +327,7 @@ def _judge(connection: duckdb.DuckDBPyConnection, suite: Suite, check: Check, su
         failing=failing,
         failing_keys=keys[:KEYS_NAMED] if suite.gate == 2 else keys,
         message=message,
+        details=details,
         blocks=not success and check.severity == "critical" and not decides_by_row,
     )
 
@@ -305,7 +352,7 @@ def _validated(frame: pd.DataFrame, check: Check) -> tuple[bool, int, list[dict[
         if isinstance(info, dict) and info.get("raised_exception")
     ]
     if raised:
-        return False, 0, [], f"Die Prüfung selbst ist fehlerhaft: {raised[0]}"
+        raise ValueError(raised[0])
     rows = result.result.get("unexpected_index_list") or []
     keys = sorted(({name: str(row[name]) for name in check.keys} for row in rows), key=lambda key: list(key.values()))
     return bool(result.success), result.result.get("unexpected_count", 0 if result.success else 1), keys, None

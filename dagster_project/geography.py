@@ -267,7 +267,7 @@ def _check_overlaps(frame: gpd.GeoDataFrame, edition: Edition, layer: Layer) -> 
 def _check_nesting(
     finer: gpd.GeoDataFrame, coarser: gpd.GeoDataFrame, edition: Edition, level: Level, layer: Layer
 ) -> None:
-    """Every finer area lies inside its parent, and every coarser area has children."""
+    """Every finer area lies inside its parent, and the finer areas leave no gap in any coarser one."""
     outlines = coarser.set_index("area")["geometry"]
     orphans = finer[~finer["parent"].isin(outlines.index)]
     if len(orphans):
@@ -284,6 +284,14 @@ def _check_nesting(
         raise GeographyError(
             f"{layer.file or level.id}: {finer['area'].iloc[worst]} ragt {outside[worst]:.1f} m² aus seinem "
             f"Elterngebiet {finer['parent'].iloc[worst]} heraus (erlaubt: {edition.nesting_tolerance_m2} m²)."
+        )
+    filled = finer.dissolve(by="parent")["geometry"].reindex(outlines.index)
+    gaps = shapely.area(shapely.difference(outlines.to_numpy(), filled.to_numpy()))
+    widest = gaps.argmax()
+    if gaps[widest] > edition.nesting_tolerance_m2:
+        raise GeographyError(
+            f"{layer.file or level.id}: in {outlines.index[widest]} bleiben {gaps[widest]:.1f} m² ohne Gebiet der "
+            f"feineren Ebene (erlaubt: {edition.nesting_tolerance_m2} m²). Fehlt dort ein Gebiet?"
         )
 
 

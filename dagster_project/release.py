@@ -118,6 +118,7 @@ def publish(
         write_json(_manifest(path.name, identity, inputs, findings, tables, candidate), candidate / "manifest.json")
         _seal(candidate)
         candidate.rename(path)
+        path.chmod(0o555)
         _sync(data.releases)
         _flip(data, path)
         return Release(path.name, path, created=True)

@@ -172,9 +172,7 @@ def _residents(areas: list[str], random: np.random.Generator) -> Iterator[dict[s
             if area == NEW_AREA and year < NEW_AREA_FROM:
                 continue
             expected = size if area in SMALL_AREAS else round(size * (1 + growth) ** (year - YEARS[0]))
-            bands = dict(
-                zip(BANDS, random.multinomial(expected, weights / weights.sum()).tolist(), strict=True)
-            )
+            bands = dict(zip(BANDS, random.multinomial(expected, weights / weights.sum()).tolist(), strict=True))
             men = int(random.binomial(expected, 0.49))
             groups = {
                 f"e_e{name}": sum(bands[band] for band, (low, _) in BANDS.items() if first <= low < last)
@@ -281,12 +279,8 @@ def _geography() -> dict[str, object]:
                         **layer("lor_pre2021_PLR", "lor_planungsraeume", "broker Dow", "PLANUNGSRA"),
                         "repairs": [repair],
                     },
-                    "bezirksregion": layer(
-                        "lor_pre2021_BZR", "lor_bezirksregionen", "broker Dow", "BEZIRKSREG"
-                    ),
-                    "prognoseraum": layer(
-                        "lor_pre2021_PGR", "lor_prognoseraeume", "broker Dow", "PROGNOSERA"
-                    ),
+                    "bezirksregion": layer("lor_pre2021_BZR", "lor_bezirksregionen", "broker Dow", "BEZIRKSREG"),
+                    "prognoseraum": layer("lor_pre2021_PGR", "lor_prognoseraeume", "broker Dow", "PROGNOSERA"),
                     "bezirk": districts,
                     "stadt": town,
                 },
@@ -297,15 +291,9 @@ def _geography() -> dict[str, object]:
                 "title": "LOR ab 01.01.2021",
                 "valid_from": "2021-01-01",
                 "layers": {
-                    "planungsraum": layer(
-                        "lor_post2021_PLR", "lor_planungsraeume_2021", "PLR_ID", "PLR_NAME"
-                    ),
-                    "bezirksregion": layer(
-                        "lor_post2021_BZR", "lor_bezirksregionen_2021", "BZR_ID", "BZR_NAME"
-                    ),
-                    "prognoseraum": layer(
-                        "lor_post2021_PGR", "lor_prognoseraeume_2021", "PGR_ID", "PGR_NAME"
-                    ),
+                    "planungsraum": layer("lor_post2021_PLR", "lor_planungsraeume_2021", "PLR_ID", "PLR_NAME"),
+                    "bezirksregion": layer("lor_post2021_BZR", "lor_bezirksregionen_2021", "BZR_ID", "BZR_NAME"),
+                    "prognoseraum": layer("lor_post2021_PGR", "lor_prognoseraeume_2021", "PGR_ID", "PGR_NAME"),
                     "bezirk": districts,
                     "stadt": town,
                 },
@@ -347,22 +335,14 @@ def _write_geometry(folder: Path) -> None:
         for squares in (_squares(OLDER), _squares(NEWER))
     )
     published = older["key"].replace(REPAIRED_KEY, WRONG_KEY)
-    _write_layer(
-        older.assign(published=published), folder / "lor_pre2021_PLR/lor_planungsraeume.shp", "PLANUNGSRA"
-    )
+    _write_layer(older.assign(published=published), folder / "lor_pre2021_PLR/lor_planungsraeume.shp", "PLANUNGSRA")
     _write_layer(_union(older, 6), folder / "lor_pre2021_BZR/lor_bezirksregionen.shp", "BEZIRKSREG")
     _write_layer(_union(older, 4), folder / "lor_pre2021_PGR/lor_prognoseraeume.shp", "PROGNOSERA")
     _write_layer(newer, folder / "lor_post2021_PLR/lor_planungsraeume_2021.shp", "PLR_NAME", "PLR_ID")
-    _write_layer(
-        _union(newer, 6), folder / "lor_post2021_BZR/lor_bezirksregionen_2021.shp", "BZR_NAME", "BZR_ID"
-    )
-    _write_layer(
-        _union(newer, 4), folder / "lor_post2021_PGR/lor_prognoseraeume_2021.shp", "PGR_NAME", "PGR_ID"
-    )
+    _write_layer(_union(newer, 6), folder / "lor_post2021_BZR/lor_bezirksregionen_2021.shp", "BZR_NAME", "BZR_ID")
+    _write_layer(_union(newer, 4), folder / "lor_post2021_PGR/lor_prognoseraeume_2021.shp", "PGR_NAME", "PGR_ID")
     districts = _union(older, 2).to_crs("EPSG:4326")
-    districts = districts.assign(
-        Schluessel="990000" + districts["key"], Gemeinde_n=districts["key"].map(DISTRICTS)
-    )
+    districts = districts.assign(Schluessel="990000" + districts["key"], Gemeinde_n=districts["key"].map(DISTRICTS))
     write_shapefile(districts.drop(columns="key"), folder / "districts/bezirksgrenzen.shp")
 
 
@@ -399,9 +379,7 @@ def _write_deliveries(town: Kleinstadt, random: np.random.Generator) -> None:
     for year in YEARS:
         town.register(year).write_bytes(register_text(town.truth, year, random).encode("utf-8"))
     for edition, level in product(EDITIONS, LEVELS):
-        town.monitoring(edition, level).write_bytes(
-            monitoring_text(town.truth, edition, level).encode("utf-8")
-        )
+        town.monitoring(edition, level).write_bytes(monitoring_text(town.truth, edition, level).encode("utf-8"))
 
 
 def register_text(truth: Truth, year: int, random: np.random.Generator) -> str:
@@ -425,9 +403,7 @@ def register_text(truth: Truth, year: int, random: np.random.Generator) -> str:
             texts = [f'"{text}"' for text in texts]
         lines.append([*texts, *(f"{row[name]},00" if quoted else str(row[name]) for name in values)])
     if year in ROW_WITHOUT_KEY:
-        lines.append(
-            [""] * (len(lines[0]) - 2) + [str(sum(row[name] for row in rows)) for name in values[-2:]]
-        )
+        lines.append([""] * (len(lines[0]) - 2) + [str(sum(row[name] for row in rows)) for name in values[-2:]])
     return "".join(";".join(line) + "\r\n" for line in lines)
 
 

@@ -72,6 +72,10 @@ class Place:
         return RegionData(root=self.root / REGION, inbox=self.town.inbox)
 
     @property
+    def dagster_configuration(self) -> Path:
+        return self.root / ".dagster" / "dagster.yaml"
+
+    @property
     def environment(self) -> dict[str, str]:
         return {
             "SOZIALRAUM_PROJECT": str(self.town.project.root),
@@ -244,9 +248,7 @@ def _serve() -> None:
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 
 
-def _carry_out(
-    function: str, arguments: list[str], environment: dict[str, str], dies: tuple[str, int] | None
-) -> None:
+def _carry_out(function: str, arguments: list[str], environment: dict[str, str], dies: tuple[str, int] | None) -> None:
     """In the child: call the function, end the process with what it returns."""
     screen = os.open("screen.txt", os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
     os.dup2(screen, 1)

@@ -162,7 +162,7 @@ def test_a_release_of_spoiled_marts_is_refused(place: Place) -> None:
         f"copy (select * replace (case when value is null then 0 else value end as value) from '{path}') "
         f"to '{spoiled}' (format parquet)"
     )
-    os.replace(spoiled, path)
+    spoiled.replace(path)
     result = place.materialize("release")
     assert "GateClosed" in failure(result)
     assert "value_only_where_status_allows" in failure(result)

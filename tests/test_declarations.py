@@ -279,9 +279,7 @@ IN_ONE_FILE: list[tuple[str, Change, str, list[str]]] = [
     (INDEX, lambda c: c["index"].update(classes=[{"name": "a"}, {"name": "b"}]), "index", ["below or up_to"]),
     (
         INDEX,
-        lambda c: c["index"].update(
-            classes=[{"name": "a", "below": 2}, {"name": "b", "below": 1}, {"name": "c"}]
-        ),
+        lambda c: c["index"].update(classes=[{"name": "a", "below": 2}, {"name": "b", "below": 1}, {"name": "c"}]),
         "index",
         ["ascend"],
     ),
@@ -440,9 +438,7 @@ def test_a_reference_to_nothing_is_named(
         ),
     ],
 )
-def test_a_reference_of_another_kind_of_indicator_is_named(
-    project: Project, fields: dict[str, Any], key: str
-) -> None:
+def test_a_reference_of_another_kind_of_indicator_is_named(project: Project, fields: dict[str, Any], key: str) -> None:
     write(project.root / "dbt/indicators/other.yml", {**TEXTS, **fields})
     [mistake] = mistakes(project)
     assert (mistake.file, mistake.key) == ("dbt/indicators/other.yml", key)

@@ -67,8 +67,7 @@ def with_outline(key: str, outline: Callable[[shapely.Polygon], shapely.Geometry
 
     def edit(areas: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
         areas["geometry"] = [
-            outline(shape) if area == key else shape
-            for area, shape in zip(areas[KEY], areas.geometry, strict=True)
+            outline(shape) if area == key else shape for area, shape in zip(areas[KEY], areas.geometry, strict=True)
         ]
         return areas
 
@@ -163,24 +162,30 @@ def test_the_same_files_give_the_same_bytes(kleinstadt: Kleinstadt, output: Path
 
 
 def test_three_dimensional_outlines_are_taken_flat(own_kleinstadt: Kleinstadt, output: Path) -> None:
-    edited(
-        own_kleinstadt, AREAS, lambda areas: areas.set_geometry(shapely.force_3d(areas.geometry.values, 35.0))
-    )
+    edited(own_kleinstadt, AREAS, lambda areas: areas.set_geometry(shapely.force_3d(areas.geometry.values, 35.0)))
     build(own_kleinstadt, output)
     assert not table(output)["geometry"].str.contains(" Z").any()
 
 
 def test_an_area_of_several_parts_is_one_area(own_kleinstadt: Kleinstadt, output: Path) -> None:
-    def in_two_parts(shape: shapely.Polygon) -> shapely.MultiPolygon:
-        west, south, east, north = shape.bounds
-        return shapely.MultiPolygon(
-            [shapely.box(west, south, west + 100, north), shapely.box(east - 100, south, east, north)]
-        )
+    def give_the_middle_away(areas: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+        areas = areas.set_index(KEY, drop=False)
+        west, south, east, north = areas.geometry["01010102"].bounds
+        middle = shapely.box(west + 100, south, east - 100, north)
+        areas.loc["01010102", "geometry"] = areas.geometry["01010102"].difference(middle)
+        areas.loc["01010101", "geometry"] = areas.geometry["01010101"].union(middle)
+        return areas.reset_index(drop=True)
 
-    edited(own_kleinstadt, AREAS, with_outline("01010102", in_two_parts))
+    edited(own_kleinstadt, AREAS, give_the_middle_away)
     build(own_kleinstadt, output)
     areas = table(output).query("edition == '2006'").set_index("area")
     assert areas.loc["01010102", "area_km2"] == pytest.approx(0.2)
+
+
+def test_a_gap_between_areas_is_refused(own_kleinstadt: Kleinstadt, output: Path) -> None:
+    edited(own_kleinstadt, AREAS, lambda areas: areas[areas[KEY] != "01010102"])
+    with pytest.raises(GeographyError, match=r"in 010101 bleiben .* ohne Gebiet der feineren Ebene"):
+        build(own_kleinstadt, output)
 
 
 # ---------------------------------------------------------------- faults of the data
@@ -236,9 +241,7 @@ FAULTY_AREAS: list[tuple[Edit, list[str]]] = [
 
 
 @pytest.mark.parametrize(("edit", "words"), FAULTY_AREAS)
-def test_a_fault_of_an_area_is_named(
-    own_kleinstadt: Kleinstadt, output: Path, edit: Edit, words: list[str]
-) -> None:
+def test_a_fault_of_an_area_is_named(own_kleinstadt: Kleinstadt, output: Path, edit: Edit, words: list[str]) -> None:
     edited(own_kleinstadt, AREAS, edit)
     message = fault(own_kleinstadt, output)
     assert message.startswith(f"{AREAS}: ")
@@ -246,9 +249,7 @@ def test_a_fault_of_an_area_is_named(
 
 
 def test_an_area_that_leaves_its_parent_is_named(own_kleinstadt: Kleinstadt, output: Path) -> None:
-    edited(
-        own_kleinstadt, AREAS, with_outline("01010101", lambda shape: shape.union(translate(shape, xoff=-10)))
-    )
+    edited(own_kleinstadt, AREAS, with_outline("01010101", lambda shape: shape.union(translate(shape, xoff=-10))))
     message = fault(own_kleinstadt, output)
     assert message.startswith(REGIONS)
     assert "01010101 ragt 10000.0 m² aus seinem Elterngebiet 010101 heraus (erlaubt: 1.0 m²)" in message
@@ -256,9 +257,7 @@ def test_an_area_that_leaves_its_parent_is_named(own_kleinstadt: Kleinstadt, out
 
 def test_the_declared_tolerances_count(own_kleinstadt: Kleinstadt, output: Path) -> None:
     edited(own_kleinstadt, AREAS, with_outline("01010102", lambda shape: translate(shape, xoff=3)))
-    edited(
-        own_kleinstadt, REGIONS, with_outline("010201", lambda shape: shape.buffer(-1, join_style="mitre"))
-    )
+    edited(own_kleinstadt, REGIONS, with_outline("010201", lambda shape: shape.buffer(-1, join_style="mitre")))
     declared_otherwise(
         own_kleinstadt,
         lambda content: content["editions"][0].update(overlap_tolerance_m2=3001, nesting_tolerance_m2=10_000),
@@ -275,9 +274,7 @@ def test_an_area_without_its_parent_is_named(own_kleinstadt: Kleinstadt, output:
 
 def test_a_parent_without_areas_is_named(own_kleinstadt: Kleinstadt, output: Path) -> None:
     def with_one_more(regions: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-        more = (
-            regions.iloc[:1].assign(**{KEY: "010109"}).set_geometry(regions.iloc[:1].translate(xoff=-50_000))
-        )
+        more = regions.iloc[:1].assign(**{KEY: "010109"}).set_geometry(regions.iloc[:1].translate(xoff=-50_000))
         return pd.concat([regions, more])
 
     edited(own_kleinstadt, REGIONS, with_one_more)
@@ -286,9 +283,7 @@ def test_a_parent_without_areas_is_named(own_kleinstadt: Kleinstadt, output: Pat
     assert "kein Gebiet der feineren Ebene liegt in 010109" in message
 
 
-def test_a_parent_without_areas_is_named_where_outlines_are_dissolved(
-    own_kleinstadt: Kleinstadt, output: Path
-) -> None:
+def test_a_parent_without_areas_is_named_where_outlines_are_dissolved(own_kleinstadt: Kleinstadt, output: Path) -> None:
     def with_one_more(content: dict[str, Any]) -> None:
         for edition in content["editions"]:
             edition["layers"]["stadt"]["names"]["99000001"] = "Vorstadt"
@@ -352,18 +347,14 @@ def declare_crs(own: Kleinstadt, crs: str) -> None:
 
 
 @pytest.mark.parametrize("crs", [None, "EPSG:25833"])
-def test_geojson_without_a_crs_needs_a_declared_one(
-    own_kleinstadt: Kleinstadt, output: Path, crs: str | None
-) -> None:
+def test_geojson_without_a_crs_needs_a_declared_one(own_kleinstadt: Kleinstadt, output: Path, crs: str | None) -> None:
     shapes = gpd.read_file(own_kleinstadt.inbox / AREAS).set_crs(None, allow_override=True)
     content = json.loads(shapes.to_json())
     assert "crs" not in content
     (own_kleinstadt.inbox / "geo" / "areas.geojson").write_text(json.dumps(content), encoding="utf-8")
     declared_otherwise(
         own_kleinstadt,
-        lambda content: content["editions"][0]["layers"]["planungsraum"].update(
-            file="geo/areas.geojson", crs=crs
-        ),
+        lambda content: content["editions"][0]["layers"]["planungsraum"].update(file="geo/areas.geojson", crs=crs),
     )
     if crs is None:
         assert "geo/areas.geojson: die Koordinaten passen nicht" in fault(own_kleinstadt, output)
@@ -373,9 +364,7 @@ def test_geojson_without_a_crs_needs_a_declared_one(
 
 @pytest.mark.parametrize("suffix", [".shp", ".shx", ".dbf"])
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.3, 0.9])
-def test_a_truncated_file_is_refused(
-    own_kleinstadt: Kleinstadt, output: Path, suffix: str, share: float
-) -> None:
+def test_a_truncated_file_is_refused(own_kleinstadt: Kleinstadt, output: Path, suffix: str, share: float) -> None:
     path = (own_kleinstadt.inbox / AREAS).with_suffix(suffix)
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
@@ -390,9 +379,7 @@ def test_a_file_of_another_kind_is_refused(own_kleinstadt: Kleinstadt, output: P
 
 
 def test_a_table_without_geometry_is_refused(own_kleinstadt: Kleinstadt, output: Path) -> None:
-    (own_kleinstadt.inbox / "geo" / "areas.csv").write_text(
-        f"{KEY},PLANUNGSRA\n01010101,A\n", encoding="utf-8"
-    )
+    (own_kleinstadt.inbox / "geo" / "areas.csv").write_text(f"{KEY},PLANUNGSRA\n01010101,A\n", encoding="utf-8")
     declared_otherwise(
         own_kleinstadt,
         lambda content: content["editions"][0]["layers"]["planungsraum"].update(file="geo/areas.csv"),

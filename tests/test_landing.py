@@ -157,8 +157,7 @@ def chained(*edits: Callable[[str], str]) -> Callable[[str], str]:
 def landed_berlin(berlin: RegionData, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Receipt]]:
     declared = declarations.load(Project(town.CHECKOUT), "berlin")
     return {
-        source: landing.land(declared.region, declared.contracts[source], berlin)
-        for source in (REGISTER, MONITORING)
+        source: landing.land(declared.region, declared.contracts[source], berlin) for source in (REGISTER, MONITORING)
     }
 
 
@@ -167,15 +166,11 @@ def test_berlin_every_file_is_accepted(landed_berlin: dict[str, list[Receipt]]) 
     assert [receipt.period for receipt in register] == [f"{year}-12-31" for year in range(2001, 2021)]
     assert len(monitoring) == 9
     for receipt in [*register, *monitoring]:
-        assert (receipt.verdict, receipt.reasons, receipt.rows_quarantined) == ("accepted", [], 0), (
-            receipt.file_name
-        )
+        assert (receipt.verdict, receipt.reasons, receipt.rows_quarantined) == ("accepted", [], 0), receipt.file_name
     assert [receipt.rows_accepted for receipt in register] == [447] * 18 + [448] * 2
     assert [receipt.period for receipt in register if receipt.rows_skipped] == ["2009-12-31"]
     expected = {"bezirk": 12, "bezirksregion": 138, "planungsraum": 447}
-    assert all(
-        receipt.rows_accepted == expected[receipt.level] for receipt in monitoring if receipt.period == "2013"
-    )
+    assert all(receipt.rows_accepted == expected[receipt.level] for receipt in monitoring if receipt.period == "2013")
     assert {receipt.reference_date for receipt in monitoring} == {"2012-12-31", "2014-12-31", "2018-12-31"}
 
 
@@ -204,14 +199,8 @@ def test_berlin_the_monitoring_equals_an_independent_reading(
 ) -> None:
     for receipt in landed_berlin[MONITORING]:
         rows = duckdb.sql(f"from read_parquet('{berlin.raw / MONITORING / receipt.delivery}.parquet')").df()
-        wide = rows.pivot(index="area", columns="column_name", values="value")[
-            ["inhabitants", *SHARES]
-        ].sort_index()
-        frame = (
-            pd.read_csv(berlin.inbox / "mss" / receipt.file_name, dtype={"id": str})
-            .set_index("id")
-            .sort_index()
-        )
+        wide = rows.pivot(index="area", columns="column_name", values="value")[["inhabitants", *SHARES]].sort_index()
+        frame = pd.read_csv(berlin.inbox / "mss" / receipt.file_name, dtype={"id": str}).set_index("id").sort_index()
         frame = frame.iloc[:, 1:].set_axis(["inhabitants", *SHARES], axis=1).astype(float)
         frame.loc[(frame[["s1", "s3", "s4"]] == 0).all(axis=1), SHARES] = float("nan")
         pd.testing.assert_frame_equal(wide, frame, check_names=False)
@@ -363,9 +352,7 @@ WHOLE_FILE: list[tuple[str, Callable[[str], str | bytes], str, list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("edit", "rule", "words"), [pytest.param(*case[1:], id=case[0]) for case in WHOLE_FILE]
-)
+@pytest.mark.parametrize(("edit", "rule", "words"), [pytest.param(*case[1:], id=case[0]) for case in WHOLE_FILE])
 def test_a_file_that_cannot_be_taken_says_why(
     desk: Desk, register: str, edit: Callable[[str], str | bytes], rule: str, words: list[str]
 ) -> None:
@@ -468,9 +455,7 @@ def test_harmless_differences_change_nothing(desk: Desk, register: str, edit: Ca
 # ---------------------------------------------------------------- (b) faults of single rows
 
 NOT_A_NUMBER = "Das ist weder eine Zahl (Dezimalzeichen „,“) noch ein Zeichen des Vertrags."
-NO_AREA = (
-    "Dieses Gebiet gibt es im Gebietsstand der Lieferung zum Stichtag nicht. Bitte den Schlüssel prüfen."
-)
+NO_AREA = "Dieses Gebiet gibt es im Gebietsstand der Lieferung zum Stichtag nicht. Bitte den Schlüssel prüfen."
 BROKEN = "Die Zeile hat nicht so viele Spalten wie die Kopfzeile. Ist die Datei abgeschnitten?"
 TWICE = "Dieses Gebiet steht mehrfach in der Datei. Bitte nur einmal liefern."
 
@@ -557,9 +542,7 @@ ROWS: list[tuple[str, Callable[[str], str], list[tuple[Any, ...]], str]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("edit", "breaches", "reason"), [pytest.param(*case[1:], id=case[0]) for case in ROWS]
-)
+@pytest.mark.parametrize(("edit", "breaches", "reason"), [pytest.param(*case[1:], id=case[0]) for case in ROWS])
 def test_a_faulty_row_is_named_with_line_column_and_value(
     desk: Desk, register: str, edit: Callable[[str], str], breaches: list[tuple[Any, ...]], reason: str
 ) -> None:
@@ -603,9 +586,7 @@ def test_line_numbers_are_right_behind_broken_and_blank_lines(desk: Desk, regist
     found.insert(9, "\r\n")
     found.insert(9, "\r\n")
     found.insert(1, "\r\n")
-    content = chained(with_cell(3, "e_e", "x"), with_cell(8, "e_e", "y"), with_cell(20, "e_e", "z"))(
-        "".join(found)
-    )
+    content = chained(with_cell(3, "e_e", "x"), with_cell(8, "e_e", "y"), with_cell(20, "e_e", "z"))("".join(found))
     desk.put(REGISTER_NAME, content)
     [receipt] = desk.land()
     breaches = desk.breaches(receipt)
@@ -761,9 +742,7 @@ def test_nothing_half_written_is_left(desk: Desk, register: str) -> None:
 # ---------------------------------------------------------------- (d) tolerance
 
 
-@pytest.mark.parametrize(
-    ("faulty", "verdict"), [(0, "accepted"), (1, "partly"), (2, "partly"), (3, "rejected")]
-)
+@pytest.mark.parametrize(("faulty", "verdict"), [(0, "accepted"), (1, "partly"), (2, "partly"), (3, "rejected")])
 def test_the_tolerance_of_the_contract(desk: Desk, register: str, faulty: int, verdict: str) -> None:
     content = "".join(lines(register)[:21])  # 20 rows, of which 10 % may break the contract
     for line in range(5, 5 + faulty):
@@ -821,9 +800,7 @@ def test_an_empty_cell_is_missing_and_its_neighbours_stand(desk: Desk, monitorin
     )
 
 
-def test_the_areas_left_out_have_no_values_and_the_true_zero_stands(
-    desk: Desk, kleinstadt: Kleinstadt
-) -> None:
+def test_the_areas_left_out_have_no_values_and_the_true_zero_stands(desk: Desk, kleinstadt: Kleinstadt) -> None:
     for edition in town.EDITIONS:
         desk.put(kleinstadt.monitoring(edition).name, kleinstadt.monitoring(edition).read_bytes())
     for receipt in desk.land(MONITORING):
@@ -860,9 +837,7 @@ def expected_values(cells: dict[str, str]) -> dict[str, float | None] | None:
 
 @given(st.lists(st.fixed_dictionaries(dict.fromkeys(DRAWN, CELLS)), min_size=1, max_size=12))
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_nothing_missing_becomes_zero(
-    kleinstadt: Kleinstadt, desk: Desk, drawn: list[dict[str, str]]
-) -> None:
+def test_nothing_missing_becomes_zero(kleinstadt: Kleinstadt, desk: Desk, drawn: list[dict[str, str]]) -> None:
     areas = kleinstadt.truth.areas[town.OLDER]["planungsraum"]
     content = "id,inhabitants,s1,s3,s4,d1,d3,d4\n"
     for area, cells in zip(areas, drawn, strict=False):
@@ -907,9 +882,7 @@ def test_a_second_layout_is_declared_in_yaml_alone(
             "delimiter": "|",
             "encoding": "cp1252",
             "decimal": ".",
-            "columns": [
-                {"name": "raumid", "aliases": ["Größen-Nr"], "role": "key", "type": "text", "pad": 8}
-            ],
+            "columns": [{"name": "raumid", "aliases": ["Größen-Nr"], "role": "key", "type": "text", "pad": 8}],
             "symbols": [{"symbol": "-9999", "means": "suppressed"}, {"symbol": "-", "means": "zero"}],
         }
     )
@@ -974,9 +947,7 @@ def test_a_source_without_any_file_is_reported_missing(desk: Desk, register: str
     contracts = list(desk.declared.contracts.values())
 
     def missing() -> list[str]:
-        return [
-            contract.id for contract in landing.missing_sources(desk.declared.region, contracts, desk.data)
-        ]
+        return [contract.id for contract in landing.missing_sources(desk.declared.region, contracts, desk.data)]
 
     assert missing() == [REGISTER, MONITORING]
     path = desk.put(REGISTER_NAME, register)

@@ -120,9 +120,7 @@ def test_numerators_are_recovered_exactly(cube: pd.DataFrame, kleinstadt: Kleins
 
 
 @pytest.mark.parametrize("edition", EDITIONS)
-def test_reported_figures_are_published_as_printed(
-    cube: pd.DataFrame, kleinstadt: Kleinstadt, edition: int
-) -> None:
+def test_reported_figures_are_published_as_printed(cube: pd.DataFrame, kleinstadt: Kleinstadt, edition: int) -> None:
     truth = kleinstadt.truth.shares(edition, "planungsraum").drop(list(SMALL_AREAS)).round(5)
     for column in truth.columns:
         if edition == EDITIONS[-1] and column in ("s2", "d2"):
@@ -171,9 +169,7 @@ def test_the_index_is_what_numpy_makes_of_the_shares(
     assert list(found.index) == list(truth.index)
     np.testing.assert_allclose(found, truth, atol=1e-8)
     classes = published(cube, indicator, "class").xs(("planungsraum", str(edition)), level=(0, 2))
-    assert list(classes) == [
-        status_class(z) if indicator == "mss_status" else dynamic_class(z) for z in truth
-    ]
+    assert list(classes) == [status_class(z) if indicator == "mss_status" else dynamic_class(z) for z in truth]
 
 
 def test_an_index_stands_on_the_finest_level_only(cube: pd.DataFrame) -> None:
