@@ -93,7 +93,6 @@ def _type_cells(connection: duckdb.DuckDBPyConnection, layout: Layout) -> None:
     meaning = " ".join(
         f"when {_symbol_condition(symbol, i)} then '{symbol.means}'" for i, symbol in enumerate(layout.symbols)
     )
-    number = r"-?([0-9]{1,15}([.][0-9]*)?|[.][0-9]+)".replace("[.]", f"[{layout.decimal}]")
     connection.execute(
         f"""
         create temp table cell as
@@ -110,7 +109,7 @@ def _type_cells(connection: duckdb.DuckDBPyConnection, layout: Layout) -> None:
             interpreted.row, interpreted.area, interpreted.text, interpreted.meaning, value_column.*,
             case
                 when meaning = 'zero' then 0.0
-                when meaning = 'number' and regexp_full_match(text, {literal(number)})
+                when meaning = 'number' and regexp_full_match(text, {literal(layout.number)})
                     then cast(replace(text, {literal(layout.decimal)}, '.') as double)
             end as value
         from interpreted

@@ -20,7 +20,8 @@ FIRST_YEAR, LAST_YEAR = 1, 9999
 TABLES: dict[str, dict[str, str]] = {
     "region": {
         "region": "varchar", "name": "varchar", "crs": "varchar", "geography": "varchar",
-        "reporting_edition": "varchar", "municipality_level": "varchar", "finest_level": "varchar", "population": "varchar", "licence_note": "varchar",
+        "reporting_edition": "varchar", "municipality_level": "varchar", "finest_level": "varchar",
+        "population": "varchar", "licence_note": "varchar",
     },
     "source": {
         "source": "varchar", "title": "varchar", "owner": "varchar", "description": "varchar", "licence": "varchar",
@@ -38,8 +39,11 @@ TABLES: dict[str, dict[str, str]] = {
         "source_note": "varchar", "responsible": "varchar", "year_from": "integer", "year_to": "integer",
         "numerator": "varchar", "denominator": "varchar", "factor": "double", "reported_measure": "varchar",
         "reported_decimals": "integer", "change_indicator": "varchar", "change_years": "integer",
-        "change_relative": "boolean", "minimum_population_measure": "varchar", "minimum_population": "double",
+        "minimum_denominator": "double", "pooled_years": "integer", "change_relative": "boolean",
+        "minimum_population_measure": "varchar", "minimum_population": "double",
     },
+    "age_bound": {"name": "varchar", "year_from": "integer", "year_to": "integer", "age_in_months": "integer"},
+    "indicator_break": {"indicator": "varchar", "year": "integer", "reason": "varchar"},
     "index_composition": {
         "indicator": "varchar", "year_from": "integer", "year_to": "integer", "from_counts": "boolean",
         "component": "varchar", "weight": "double",
@@ -68,6 +72,21 @@ def build(declared: Declarations, output: Path) -> dict[str, int]:
             for item in declared.region.municipalities
         ],
         "indicator": [_indicator(indicator) for indicator in declared.indicators.values()],
+        "age_bound": [
+            {
+                "name": bound.id,
+                "year_from": span.from_year or FIRST_YEAR,
+                "year_to": span.to_year or LAST_YEAR,
+                "age_in_months": span.years * 12 + span.months,
+            }
+            for bound in declared.bounds.values()
+            for span in bound.spans
+        ],
+        "indicator_break": [
+            {"indicator": indicator.id, "year": item.year, "reason": item.reason}
+            for indicator in declared.indicators.values()
+            for item in indicator.breaks
+        ],
         "index_composition": [row for indicator in indexes for row in _compositions(indicator)],
         "index_class": [row for indicator in indexes for row in _classes(indicator)],
         "index_exclusion": [row for indicator in indexes for row in _exclusions(indicator)],

@@ -15,12 +15,13 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from dagster_project import declarations
 from dagster_project.declarations import DeclarationError, Declarations
-from dagster_project.settings import RegionData, dagster_home, project, region_data
+from dagster_project.settings import RegionData, dagster_home, exclusive, project, region_data
 
 DONE, GATE_CLOSED, WRONG_INPUT, OUR_ERROR = 0, 1, 2, 3
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}  # our own log speaks to the screen
@@ -72,6 +73,21 @@ def _parser() -> argparse.ArgumentParser:
     add("reports", _reports, "Render the pages of the release in force into a folder.", reads=False).add_argument(
         "output", type=Path
     )
+    check = add("check-delivery", _check_delivery, "Check a file against its contract, before it is sent.", "")
+    check.add_argument("file", type=Path)
+    check.add_argument("--contract", type=Path, required=True, metavar="FILE", help="the contract's YAML file")
+    check.add_argument("--region", help="a declared region or its folder; else the folder above the contract's")
+    check.add_argument("--sender", help="who delivers; else as the file lies in an inbox, or the only municipality")
+    check.add_argument("--areas", type=Path, metavar="FILE", help="CSV or Parquet with the areas of a table")
+    check.add_argument("--streets", type=Path, metavar="FILE", help="the street register for addresses")
+    contract = add("contract", _contract, "Print a contract in a form that other tools read.", "", reads=False)
+    contract.add_argument("contract", metavar="ID")
+    contract.add_argument("--region", required=True)
+    contract.add_argument("--format", choices=["table-schema"], default="table-schema")
+    contract.add_argument("--file", type=Path, help="name of a delivery: its layout and reference date, not the first")
+    forget = add("forget", _forget, "Delete original files that are past their retention.")
+    forget.add_argument("--today", type=date.fromisoformat, default=None, metavar="DATE")
+    forget.add_argument("--dry-run", action="store_true", help="only say what would be deleted")
     add("doctor", _doctor, "Versions, folders and files this installation uses.", "")
     return parser
 
@@ -217,6 +233,91 @@ def _outcome(result: Any, data: RegionData) -> int:
 def _text(error: Any) -> str:
     """An exception's own words, without Dagster's prefix of its class."""
     return str(error.message).strip().split(": ", 1)[-1]
+
+
+# ---------------------------------------------------------------- with those who deliver
+
+
+def _check_delivery(options: argparse.Namespace) -> int:
+    from dagster_project import sender, sharing
+
+    folder = None
+    if options.region:
+        folder = Path(options.region) if Path(options.region).is_dir() else project().sources / options.region
+    try:
+        checked = sender.check_delivery(
+            options.file,
+            options.contract,
+            region_folder=folder,
+            sender=options.sender,
+            areas=options.areas,
+            streets=options.streets,
+        )
+    except sender.WrongUse as error:
+        print(error, file=sys.stderr)
+        return WRONG_INPUT
+    if options.json:
+        _print_json(sharing.check_as_json(checked.receipt, checked.faults, checked.unchecked))
+    else:
+        print(sharing.check_text(checked.receipt, checked.faults, checked.unchecked, checked.contract))
+    return GATE_CLOSED if checked.verdict == "rejected" else DONE
+
+
+def _contract(options: argparse.Namespace) -> int:
+    from dagster_project import landing, sharing
+
+    declared = declarations.load(project(), options.region)
+    contract = declared.contracts.get(options.contract)
+    if contract is None:
+        print(f"There is no contract {options.contract}; declared: {', '.join(declared.contracts)}", file=sys.stderr)
+        return WRONG_INPUT
+    if options.file is None:
+        _print_json(sharing.table_schema(contract, contract.files[0]))
+        return DONE
+    arrival = landing.claimed(options.file, "", contract)
+    if arrival is None:
+        names = "\n".join(f"  {layout.name}" for layout in contract.files)
+        print(f"{options.file.name} is no name of {contract.id}; its names:\n{names}", file=sys.stderr)
+        return WRONG_INPUT
+    days = sharing.Days(arrival.reference_date, landing.last_day(arrival.period))
+    _print_json(sharing.table_schema(contract, arrival.layout, days))
+    return DONE
+
+
+def _forget(options: argparse.Namespace) -> int:
+    from dagster_project import landing, retention
+
+    declared = declarations.load(project(), options.region)
+    data = region_data(options.region)
+    with exclusive(data):
+        originals = [
+            retention.Original(
+                path=path,
+                source=contract.id,
+                municipality=receipt.municipality,
+                period=receipt.period,
+                delivery=receipt.delivery,
+                sha256=receipt.sha256,
+                landed_at=date.fromisoformat(receipt.landed_at[:10]),
+                retention_days=contract.retention_days,
+            )
+            for contract in declared.contracts.values()
+            if contract.retention_days is not None
+            for path, receipt in landing.originals(declared.region, contract, data)
+        ]
+        try:
+            forgotten = retention.forget(data, originals, options.today or date.today(), options.dry_run)
+        except OSError as error:
+            print(f"Nicht gelöscht: {error}", file=sys.stderr)
+            return WRONG_INPUT
+    if options.json:
+        _print_json({"dry_run": options.dry_run, "forgotten": forgotten})
+        return DONE
+    done = "würden gelöscht" if options.dry_run else "gelöscht"
+    for entry in forgotten:
+        print(f"{entry['what']}: {entry['why']}")
+    print(f"{len(forgotten)} von {len(originals)} Originaldateien {done}.")
+    return DONE
 
 
 # ---------------------------------------------------------------- look

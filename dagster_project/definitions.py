@@ -23,6 +23,7 @@ from dagster_project import (
     landing,
     release,
     reports,
+    sharing,
     transform,
 )
 from dagster_project.declarations import Contract, Declarations
@@ -56,6 +57,7 @@ class _Wiring:
     def __init__(self, root: Project, declared: Declarations, data: RegionData) -> None:
         self.root, self.declared, self.data = root, declared, data
         self.region = declared.region.id
+        self.municipalities = {item.id: item.name for item in declared.region.municipalities}
         self.manifest = transform.manifest(root, data, declared)
         self.models = _models(self.manifest)
         self.marts = [name for name, node in self.models.items() if node["fqn"][1] == "marts"]
@@ -113,6 +115,7 @@ class _Wiring:
         def landed_source() -> dg.MaterializeResult:
             with exclusive(self.data):
                 receipts = landing.land(self.declared.region, contract, self.data)
+                sharing.write_receipts(self.data, contract.id, contract, self.municipalities)
             verdicts = {
                 verdict: sum(r.verdict == verdict for r in receipts) for verdict in ("accepted", "partly", "rejected")
             }
@@ -307,8 +310,8 @@ class _Wiring:
 
 
 def geometry_folders(root: Project, declared: Declarations, data: RegionData) -> list[Path]:
-    """Where geometry files are looked for: beside their declaration, then in the inbox."""
-    return [root.sources / declared.region.id / "geographies", data.inbox]
+    """Where geometry files are looked for: beside their declaration, in the inbox, and beside the inbox."""
+    return [root.sources / declared.region.id / "geographies", data.inbox, data.root]
 
 
 def _models(manifest: dict[str, Any]) -> dict[str, Any]:

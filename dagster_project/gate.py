@@ -193,6 +193,7 @@ def _tables_of_gate_1(
             on delivery.geography = area.geography
             and delivery.edition = area.edition
             and delivery.level = area.level
+            and not area.is_unallocated
             and delivery.reference_date >= coalesce(area.exists_from, delivery.reference_date)
             and delivery.reference_date <= coalesce(area.exists_to, delivery.reference_date);
         """

@@ -14,10 +14,11 @@ from __future__ import annotations
 import calendar
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pandas as pd
@@ -60,7 +61,10 @@ class Arrival:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What became of a delivery; `reasons` are German sentences for its sender."""
+    """What became of a delivery; `reasons` are German sentences for its sender, `rules` its faults by rule.
+
+    `rules` is filled in where the receipt is written out for the sender.
+    """
 
     delivery: str
     source: str
@@ -84,10 +88,20 @@ class Receipt:
     rows_skipped: int = 0
     rows_unallocated: int = 0
     reasons: list[str] = field(default_factory=list)
+    rules: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def about(self) -> About:
         return (self.municipality, self.period, self.edition, self.level)
+
+
+@dataclass(frozen=True)
+class CheckedFile:
+    """What the check of one file found; `reasons` are German sentences."""
+
+    verdict: str
+    counts: Counts
+    reasons: list[str]
 
 
 # ---------------------------------------------------------------- what lies in the inbox
@@ -101,7 +115,7 @@ def arrivals(region: Region, contract: Contract, inbox: Path) -> list[Arrival]:
     found = [
         arrival
         for municipality, path in _files(region, contract.folder, inbox)
-        if (arrival := _claimed(path, municipality, contract))
+        if (arrival := claimed(path, municipality, contract))
     ]
     return sorted(found, key=lambda arrival: (arrival.about, arrival.path.name))
 
@@ -113,7 +127,7 @@ def unclaimed(region: Region, contracts: Sequence[Contract], inbox: Path) -> lis
         path
         for folder in folders
         for municipality, path in _files(region, folder, inbox)
-        if not any(_claimed(path, municipality, contract) for contract in contracts if contract.folder == folder)
+        if not any(claimed(path, municipality, contract) for contract in contracts if contract.folder == folder)
     ]
 
 
@@ -142,7 +156,8 @@ def _files(region: Region, folder: str, inbox: Path) -> list[tuple[str, Path]]:
     ]
 
 
-def _claimed(path: Path, municipality: str, contract: Contract) -> Arrival | None:
+def claimed(path: Path, municipality: str, contract: Contract) -> Arrival | None:
+    """The file as the contract's layout of that name reads it; None where there is none or its name tells no period."""
     for layout in contract.files:
         match = re.fullmatch(layout.name, path.name)
         if match:
@@ -155,16 +170,22 @@ def _claimed(path: Path, municipality: str, contract: Contract) -> Arrival | Non
 
 
 def reference_date(contract: Contract, period: str) -> date:
-    """The day a period's numbers speak of: its last day, unless the contract declares another.
+    """The day a period's numbers are compared on: its last day, unless the contract declares another.
 
     Raises `ValueError` where the period is not ISO 8601 (year, year-month, year-Qn or date).
     """
+    last = last_day(period)
+    if contract.reference_date is None:
+        return last
+    return date.fromisoformat(f"{last.year + contract.reference_date.years}-{contract.reference_date.day}")
+
+
+def last_day(period: str) -> date:
+    """The last day of an ISO 8601 period: ages are counted on it. Raises `ValueError` where it is none."""
     match = re.fullmatch(r"(\d{4})(?:-(?:Q([1-4])|(\d{2})(?:-(\d{2}))?))?", period)
     if not match:
         raise ValueError(f"{period!r} is no ISO 8601 period (2024, 2024-06, 2024-Q2, 2024-06-30)")
     year, quarter, month, day = (int(part) if part else 0 for part in match.groups())
-    if contract.reference_date is not None:
-        return date.fromisoformat(f"{year + contract.reference_date.years}-{contract.reference_date.day}")
     last_month = month or quarter * 3 or 12
     return date(year, last_month, day or calendar.monthrange(year, last_month)[1])
 
@@ -195,6 +216,17 @@ def load_receipts(data: RegionData, source: str) -> dict[str, Receipt]:
     """All receipts of a source by delivery id."""
     found = [Receipt(**read_json(path)) for path in sorted((data.receipts / source).glob("*.json"))]
     return {receipt.delivery: receipt for receipt in found}
+
+
+def originals(region: Region, contract: Contract, data: RegionData) -> list[tuple[Path, Receipt]]:
+    """The files in the inbox that were landed as they lie there, with their receipts, earlier versions first."""
+    receipts = load_receipts(data, contract.id)
+    found = [
+        (arrival.path, receipts[delivery])
+        for arrival in arrivals(region, contract, data.inbox)
+        if (delivery := _identified(contract, arrival)[0]) in receipts
+    ]
+    return sorted(found, key=lambda original: (original[1].about, original[1].version, original[0].name))
 
 
 def load_breaches(data: RegionData, receipt: Receipt) -> pd.DataFrame:
@@ -270,29 +302,60 @@ def _landed(
 ) -> Receipt:
     """Read, check and store one file; its receipt is written last, so that a killed run lands it again."""
     with duckdb.connect() as connection:
-        _know_places(connection, region, contract, receipt, data)
-        try:
-            _refuse_repeated_content(receipt, receipts)
-            layout = Layout(contract, arrival.layout)
-            read_lines(connection, arrival.path, layout, data.root)
-            counts = _accept(connection, layout, arrival)
-            receipt = _judged(connection, contract, receipt, counts)
-        except Unreadable as error:
-            counts = Counts()
-            receipt = _counted(
-                replace(receipt, reasons=[breach.reason for breach in error.breaches]), "rejected", counts
+        # what does not fit into memory must not spill into a folder others read
+        connection.execute(f"set temp_directory = {literal(data.root / '.spill')}")
+        repeated = _repeated_content(receipt, receipts)
+        if repeated is None:
+            checked = check_file(
+                connection,
+                contract,
+                arrival,
+                data.root,
+                lambda: _know_places(connection, region, contract, receipt, data),
             )
-            _store_breaches(connection, error.breaches)
-        _write(connection, contract, receipt, data)
-    write_json(asdict(receipt), data.receipts / receipt.source / f"{receipt.delivery}.json")
-    return receipt
+        else:
+            checked = _unread(connection, [repeated])
+        landed = _counted(receipt, checked)
+        _write(connection, contract, landed, data)
+    write_json(asdict(landed), data.receipts / landed.source / f"{landed.delivery}.json")
+    return landed
+
+
+def check_file(
+    connection: duckdb.DuckDBPyConnection,
+    contract: Contract,
+    arrival: Arrival,
+    workspace: Path,
+    know_places: Callable[[], None],
+) -> CheckedFile:
+    """Read and judge one file against its contract; needs no data folder, and stores nothing.
+
+    `know_places` is called when the rows stand in the table `line` of the connection; it creates what they may speak
+    of: `expected_area(area)` for a table, `street_range` and `municipality` for records (see `area_rows` and
+    `record_rows`). Leaves the table `breach` in the connection, and `accepted` where the file could be read.
+    `workspace` is a folder for a transcoded copy, which is gone afterwards.
+    """
+    layout = Layout(contract, arrival.layout)
+    try:
+        read_lines(connection, arrival.path, layout, workspace)
+        know_places()
+        counts = _accept(connection, layout, arrival)
+    except Unreadable as error:
+        return _unread(connection, error.breaches)
+    return _judged(connection, contract, counts)
+
+
+def _unread(connection: duckdb.DuckDBPyConnection, breaches: Sequence[Breach]) -> CheckedFile:
+    """A file that was not taken row by row."""
+    _store_breaches(connection, breaches)
+    return CheckedFile("rejected", Counts(), [breach.reason for breach in breaches])
 
 
 def _accept(connection: duckdb.DuckDBPyConnection, layout: Layout, arrival: Arrival) -> Counts:
     period_text = _period_text(layout, arrival)
     if layout.contract.shape == "table":
         return accept_area_rows(connection, layout, period_text)
-    return accept_records(connection, layout, arrival.municipality, arrival.reference_date, period_text)
+    return accept_records(connection, layout, arrival.municipality, last_day(arrival.period), period_text)
 
 
 def _know_places(
@@ -323,16 +386,15 @@ def _know_places(
     )
 
 
-def _refuse_repeated_content(receipt: Receipt, receipts: dict[str, Receipt]) -> None:
+def _repeated_content(receipt: Receipt, receipts: dict[str, Receipt]) -> Breach | None:
     for other in receipts.values():
         if other.sha256 == receipt.sha256 and other.about != receipt.about and other.verdict != "rejected":
-            raise Unreadable(
-                Breach(
-                    "repeated_content",
-                    f"Der Inhalt ist derselbe wie in {other.file_name} für den Zeitraum "
-                    f"{other.period}. Vermutlich wurde die falsche Datei unter diesem Namen abgelegt.",
-                )
+            return Breach(
+                "repeated_content",
+                f"Der Inhalt ist derselbe wie in {other.file_name} für den Zeitraum "
+                f"{other.period}. Vermutlich wurde die falsche Datei unter diesem Namen abgelegt.",
             )
+    return None
 
 
 def _period_text(layout: Layout, arrival: Arrival) -> str | None:
@@ -340,7 +402,7 @@ def _period_text(layout: Layout, arrival: Arrival) -> str | None:
     return arrival.reference_date.strftime(period.format) if period and period.format else arrival.period
 
 
-def _judged(connection: duckdb.DuckDBPyConnection, contract: Contract, receipt: Receipt, counts: Counts) -> Receipt:
+def _judged(connection: duckdb.DuckDBPyConnection, contract: Contract, counts: Counts) -> CheckedFile:
     """The verdict on a file that could be read: accepted, partly, or rejected above the contract's tolerance."""
     rejected = counts.quarantined > contract.rejected_rows_at_most * counts.read
     reasons: list[str] = []
@@ -351,13 +413,16 @@ def _judged(connection: duckdb.DuckDBPyConnection, contract: Contract, receipt: 
             *_examples(connection),
         ]
     verdict = "rejected" if rejected else "partly" if counts.quarantined else "accepted"
-    return _counted(replace(receipt, reasons=reasons), verdict, counts)
+    return CheckedFile(verdict, counts, reasons)
 
 
-def _counted(receipt: Receipt, verdict: str, counts: Counts) -> Receipt:
+def _counted(receipt: Receipt, checked: CheckedFile) -> Receipt:
+    counts = checked.counts
     return replace(
         receipt,
-        verdict=verdict,
+        verdict=checked.verdict,
+        reasons=checked.reasons,
+        rules=[],
         rows_read=counts.read,
         rows_accepted=counts.read - counts.quarantined,
         rows_quarantined=counts.quarantined,

@@ -72,6 +72,11 @@ class Layout:
     def key(self) -> Column:
         return self.of_role("key")[0]
 
+    @property
+    def number(self) -> str:
+        """Regular expression of a number as the contract writes it."""
+        return r"-?([0-9]{1,15}([.][0-9]*)?|[.][0-9]+)".replace("[.]", f"[{self.decimal}]")
+
     def column(self, header: str) -> Column | None:
         return next((column for column in self.columns if header.strip().casefold() in column.names), None)
 
@@ -170,10 +175,12 @@ def _header(path: Path, layout: Layout) -> list[str]:
             header = []
     found = [layout.column(name) for name in header]
     if not any(found):
+        # of records the first line may be a person's
+        quoted = f" („{_start(';'.join(header))}“)" if layout.contract.shape == "table" else ""
         raise Unreadable(
             Breach(
                 "wrong_header",
-                f"Die erste Zeile nennt keine Spalte des Vertrags („{_start(';'.join(header))}“). "
+                f"Die erste Zeile nennt keine Spalte des Vertrags{quoted}. "
                 f"Erwartet wird eine Kopfzeile mit {_start(', '.join(column.name for column in layout.read_columns))}, "
                 f"Trennzeichen „{layout.delimiter}“.",
             )

@@ -22,20 +22,24 @@ from dagster_project.tables import identifier, literal
 
 OLDEST = 120  # years; nobody in a register is older
 AFTER_ALL_LETTERS = "~"
+# a cell is quoted only where it looks like a code: it may stand in the wrong column and be a person's
+QUOTED_FROM_ROWS = 3
+QUOTED_UP_TO_TEXTS = 20
 
 
 def accept_records(
-    connection: duckdb.DuckDBPyConnection, layout: Layout, sender: str, reference_date: date, period_text: str | None
+    connection: duckdb.DuckDBPyConnection, layout: Layout, sender: str, day: date, period_text: str | None
 ) -> Counts:
-    """Place, type and check records; `sender` is the municipality that delivered, or the region's own office.
+    """Place, type and check records; `sender` is the municipality that delivered, or the region's own office;
+    ages are completed on `day`, the last of the period.
 
     `street_range(ags, street_key, number_from, suffix_from, number_to, suffix_to, side, area)` and
     `municipality(ags)` must exist in the connection.
     """
     _split_addresses(connection, layout, sender)
     _place(connection)
-    _type_attributes(connection, layout, reference_date)
-    _find_breaches(connection, layout, sender, reference_date, period_text)
+    _type_attributes(connection, layout, day)
+    _find_breaches(connection, layout, sender, day, period_text)
     _accept(connection, layout)
     counted = connection.execute(
         f"""
@@ -113,16 +117,15 @@ def _place(connection: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def _type_attributes(connection: duckdb.DuckDBPyConnection, layout: Layout, reference_date: date) -> None:
+def _type_attributes(connection: duckdb.DuckDBPyConnection, layout: Layout, day: date) -> None:
     """Every attribute as its contract types it in `typed`; what cannot be typed is null."""
     columns = ", ".join(
-        f"{_typed(column, layout, reference_date)} as {identifier(column.name)}"
-        for column in layout.of_role("attribute")
+        f"{_typed(column, layout, day)} as {identifier(column.name)}" for column in layout.of_role("attribute")
     )
     connection.execute(f"create temp table typed as select row, {columns or 'null as nothing'} from line")
 
 
-def _typed(column: Column, layout: Layout, reference_date: date) -> str:
+def _typed(column: Column, layout: Layout, day: date) -> str:
     text = identifier(column.name)
     if column.type == "code":
         cases = " ".join(f"when {literal(code)} then {literal(meaning)}" for code, meaning in column.codes.items())
@@ -134,15 +137,18 @@ def _typed(column: Column, layout: Layout, reference_date: date) -> str:
         return f"cast(try_strptime({text}, {literal(column.format or '')}) as date)"
     if column.type in ("age", "age_in_months"):
         born = f"cast(try_strptime({text}, {literal(column.format or '')}) as date)"
-        years = f"date_sub('year', {born}, date '{reference_date}')"
-        age = years if column.type == "age" else f"date_sub('month', {born}, date '{reference_date}')"
-        return f"case when {born} <= date '{reference_date}' and {years} <= {OLDEST} then cast({age} as integer) end"
+        years = f"date_sub('year', {born}, date '{day}')"
+        age = years if column.type == "age" else f"date_sub('month', {born}, date '{day}')"
+        return f"case when {born} <= date '{day}' and {years} <= {OLDEST} then cast({age} as integer) end"
     if column.type == "text":
         return f"nullif({text}, '')"
-    number = f"try_cast(replace({text}, {literal(layout.decimal)}, '.') as double)"
+    number = (
+        f"case when regexp_full_match({text}, {literal(layout.number)}) "
+        f"then cast(replace({text}, {literal(layout.decimal)}, '.') as double) end"
+    )
     if column.type == "number":
         return number
-    return f"case when {number} = trunc({number}) then cast({number} as integer) end"
+    return f"case when ({number}) = trunc({number}) then try_cast({number} as integer) end"
 
 
 NOT_TYPED = {
@@ -163,7 +169,7 @@ NOT_TYPED = {
 
 
 def _find_breaches(
-    connection: duckdb.DuckDBPyConnection, layout: Layout, sender: str, reference_date: date, period_text: str | None
+    connection: duckdb.DuckDBPyConnection, layout: Layout, sender: str, day: date, period_text: str | None
 ) -> None:
     """Every breach with row, column, rule and reason; `is_quarantined` is false where the record is kept."""
     connection.execute(
@@ -209,12 +215,13 @@ def _find_breaches(
     for column in layout.of_role("period"):
         found.append(
             f"""
-            select row, {literal(column.name)}, {identifier(column.name)}, 'wrong_period',
+            select row, {literal(column.name)}, null, 'wrong_period',
                 'In der Spalte steht nicht der Zeitraum {period_text}, den der Dateiname nennt.', true
             from line where {identifier(column.name)} != {literal(period_text or "")}
             """
         )
     found += [_untyped(column) for column in layout.of_role("attribute")]
+    found += [_out_of_range(column) for column in layout.of_role("attribute") if _has_bounds(column)]
     connection.execute("insert into breach " + " union all ".join(found))
 
 
@@ -222,13 +229,42 @@ def _untyped(column: Column) -> str:
     """Rows whose attribute is empty though it must not be, or is not what the contract says."""
     text, name = identifier(column.name), literal(column.name)
     rule, reason = NOT_TYPED[column.type]
-    shown = f"line.{text}" if column.type in ("code", "integer", "number") else "null"
+    shown = (
+        f"case when text in (select text from faulty group by text having count(*) >= {QUOTED_FROM_ROWS}) "
+        f"and (select count(distinct text) from faulty) <= {QUOTED_UP_TO_TEXTS} then text end"
+    )
     empty = "false" if column.may_be_empty else f"line.{text} = ''"
     return f"""
-        select line.row, {name}, {shown}, case when line.{text} = '' then 'empty' else {literal(rule)} end,
-            case when line.{text} = '' then {literal(NOT_TYPED["text"][1])} else {literal(reason)} end, true
-        from line inner join typed using (row)
-        where typed.{text} is null and ({empty} or line.{text} != '')
+        (
+            with faulty as (
+                select line.row, line.{text} as text
+                from line inner join typed using (row)
+                where typed.{text} is null and ({empty} or line.{text} != '')
+            )
+            select row, {name}, {shown if column.type in ("code", "integer", "number") else "null"},
+                case when text = '' then 'empty' else {literal(rule)} end,
+                case when text = '' then {literal(NOT_TYPED["text"][1])} else {literal(reason)} end, true
+            from faulty
+        )
+    """
+
+
+def _has_bounds(column: Column) -> bool:
+    return column.type in ("integer", "number") and (column.minimum is not None or column.maximum is not None)
+
+
+def _out_of_range(column: Column) -> str:
+    """Rows whose number lies beyond the bounds of its contract."""
+    value = f"typed.{identifier(column.name)}"
+    beyond = [f"{value} < {column.minimum}"] if column.minimum is not None else []
+    beyond += [f"{value} > {column.maximum}"] if column.maximum is not None else []
+    bounds = [f"mindestens {column.minimum:g}"] if column.minimum is not None else []
+    bounds += [f"höchstens {column.maximum:g}"] if column.maximum is not None else []
+    printed = ", ".join(bounds).replace(".", ",")
+    reason = f"Der Wert liegt außerhalb des erlaubten Bereichs ({printed})."
+    return f"""
+        select row, {literal(column.name)}, null, 'out_of_range', {literal(reason)}, true
+        from typed where {" or ".join(beyond)}
     """
 
 

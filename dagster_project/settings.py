@@ -28,6 +28,10 @@ class Project:
         return self.root / "dbt" / "indicators"
 
     @property
+    def bounds(self) -> Path:
+        return self.root / "dbt" / "bounds"
+
+    @property
     def expectations(self) -> Path:
         return self.root / "expectations"
 

@@ -65,7 +65,7 @@ def test_stages_do_not_import_each_other(path: Path) -> None:
     [
         ("dagster", {"definitions", "cli"}),
         ("great_expectations", {"gate"}),
-        ("jinja2", {"reports"}),
+        ("jinja2", {"reports", "sharing"}),
         ("dbt", {"transform"}),
         ("geopandas", {"geography"}),
     ],
@@ -99,7 +99,7 @@ def test_layers_read_only_what_lies_before_them(path: Path) -> None:
     layer = path.parent.name
     allowed_references = {"observations": ("stg_",), "core": ("obs_", "core_"), "marts": ("core_",)}[layer]
     allowed_sources = {
-        "observations": set(),
+        "observations": {"catalogue"},
         "core": {"catalogue", "geography", "judged"},
         "marts": {"catalogue", "geography", "protection", "judged"},
     }[layer]
@@ -127,7 +127,7 @@ def declared_names() -> set[str]:
 
 
 # words of the field that happen to be ids as well: a region has a population whatever its measures are called
-WORDS_OF_THE_FIELD = {"population"}
+WORDS_OF_THE_FIELD = {"population", "households", "block", "sozialraum"}
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,8 @@ TABLES = {
     "mart_area": (
         "geography text, edition text, level text, level_name text, level_plural text, level_rank int, area text, "
         "name text, parent text, parent_level text, municipality text, population double, "
-        "population_reference_date date, valid_from date, valid_to date, area_km2 double, geometry text"
+        "population_reference_date date, valid_from date, valid_to date, area_km2 double, geometry text, "
+        "is_unallocated boolean"
     ),
     "mart_region": (
         "region text, name text, crs text, geography text, reporting_edition text, finest_level text, licence_note text"
@@ -172,7 +173,7 @@ def write_marts(path: Path) -> Path:
         marks = ", ".join("?" for _ in rows[0])
         connection.executemany(f"insert into {table} values ({marks})", rows)
 
-    insert("mart_area", area_rows())
+    insert("mart_area", [(*row, False) for row in area_rows()])
     insert("mart_indicator_value", value_rows())
     insert("mart_indicator", INDICATORS)
     insert("mart_region", [("muster", "Musterstadt", "EPSG:25832", "räume", "2006", "viertel", "© Stadt")])

@@ -63,7 +63,8 @@ class Column(Declared):
     aliases: list[str] = Field(default_factory=list)
     role: Literal["key", "period", "value", "attribute", "identifier", "address", "ignore"] = "value"
     type: Literal["text", "integer", "number", "code", "date", "age", "age_in_months"] = Field(
-        default="integer", description="age: a date of birth, kept only as completed years or months on the reference date"
+        default="integer",
+        description="age: a date of birth, kept only as completed years or months on the reference date",
     )
     required: bool = True
     may_be_empty: bool = Field(default=False, description="whether an attribute may be left empty in a record")

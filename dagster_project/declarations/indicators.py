@@ -91,6 +91,29 @@ class Change(Declared):
     relative: bool = False
 
 
+class AgeSpan(Declared):
+    from_year: int | None = None
+    to_year: int | None = None
+    years: int
+    months: int = 0
+
+
+class AgeBound(Declared):
+    """An age that a law sets and changes over the years."""
+
+    id: Identifier
+    name: str
+    source_note: str
+    spans: list[AgeSpan] = Field(min_length=1)
+
+
+class Break(Declared):
+    """A break in the series: from this year on values are not comparable with earlier ones."""
+
+    year: int
+    reason: str
+
+
 class Indicator(Declared):
     """One row of the catalogue; `kind` says which fields it needs."""
 
@@ -100,12 +123,25 @@ class Indicator(Declared):
     kind: Literal["count", "share", "rate", "reported_share", "reported_change", "change", "index"]
     theme: Identifier
     theme_name: str
-    unit: Literal["persons", "percent", "percentage_points", "per_100", "per_1000", "standard_deviations"]
+    unit: Literal[
+        "persons",
+        "households",
+        "years",
+        "percent",
+        "percentage_points",
+        "per_100",
+        "per_1000",
+        "per_10000",
+        "standard_deviations",
+    ]
     unit_label: str
     decimals: int = Field(ge=0, le=6)
     direction: Literal["burden", "favourable", "neutral"]
     sort_order: int
     periods: Years = Years()
+    minimum_denominator: int | None = Field(default=None, gt=0, description="below it a value is shown as unreliable")
+    pooled_years: int = Field(default=1, ge=1, description="years summed up to one value, for rare events")
+    breaks: list[Break] = Field(default_factory=list)
     definition: str
     formula: str
     limits: str

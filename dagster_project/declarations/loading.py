@@ -1,7 +1,7 @@
 """Loading: all declarations of a region, validated and cross-checked.
 
 Reads  sources/<region>/region.yml, sources/<region>/geographies/*.yml, sources/<region>/contracts/*.yml,
-       dbt/indicators/*.yml, expectations/*.yml, dbt/models/observations/*.yml.
+       dbt/indicators/*.yml, dbt/bounds/*.yml, expectations/*.yml, dbt/models/observations/*.yml.
 Writes nothing.
 """
 
@@ -11,7 +11,7 @@ import yaml
 
 from dagster_project.declarations.base import DeclarationError, Mistake
 from dagster_project.declarations.contracts import Contract
-from dagster_project.declarations.indicators import Indicator
+from dagster_project.declarations.indicators import AgeBound, Indicator
 from dagster_project.declarations.references import Declarations, unresolved
 from dagster_project.declarations.suites import Suite
 from dagster_project.declarations.territory import Geography, Region
@@ -40,10 +40,11 @@ def load(project: Project, region: str) -> Declarations:
     geographies = read_folder(folder / "geographies", Geography, project, mistakes)
     contracts = read_folder(folder / "contracts", Contract, project, mistakes)
     indicators = read_folder(project.indicators, Indicator, project, mistakes)
+    bounds = read_folder(project.bounds, AgeBound, project, mistakes)
     suites = read_folder(project.expectations, Suite, project, mistakes)
     if mistakes or declared_region is None:
         raise DeclarationError(mistakes)
-    declarations = Declarations(declared_region, geographies, contracts, indicators, suites)
+    declarations = Declarations(declared_region, geographies, contracts, indicators, bounds, suites)
     mistakes = unresolved(project, declarations, measures(project))
     if mistakes:
         raise DeclarationError(mistakes)

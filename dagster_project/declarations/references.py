@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from dagster_project.declarations.base import Mistake
 from dagster_project.declarations.contracts import Contract
-from dagster_project.declarations.indicators import Indicator
+from dagster_project.declarations.indicators import AgeBound, Indicator
 from dagster_project.declarations.suites import Suite
 from dagster_project.declarations.territory import Geography, Region
 from dagster_project.settings import Project
@@ -25,6 +25,7 @@ class Declarations:
     geographies: dict[str, Geography]
     contracts: dict[str, Contract]
     indicators: dict[str, Indicator]
+    bounds: dict[str, AgeBound]
     suites: dict[str, Suite]
 
     @property
@@ -33,8 +34,13 @@ class Declarations:
         return self.geographies[self.region.geography]
 
     def suites_for(self, gate: int, source: str | None = None) -> list[Suite]:
-        """The suites of a gate; at gate 1 those of the source and those of all sources."""
-        return [suite for suite in self.suites.values() if suite.gate == gate and suite.source in (None, source)]
+        """The suites of a gate; at gate 1 those of the source, of its shape, and of all sources."""
+        shape = self.contracts[source].shape if source else None
+        return [
+            suite
+            for suite in self.suites.values()
+            if suite.gate == gate and suite.source in (None, source) and suite.shape in (None, shape)
+        ]
 
 
 def unresolved(project: Project, declared: Declarations, measures: set[str]) -> list[Mistake]:

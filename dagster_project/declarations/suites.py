@@ -33,9 +33,10 @@ class Check(Declared):
 
 
 class Suite(Declared):
-    """The checks of one gate; at gate 1 for one source, or for all where `source` is left out."""
+    """The checks of one gate; at gate 1 for one source, for all of one shape, or for all."""
 
     id: Identifier
     gate: Literal[1, 2]
     source: Identifier | None = None
+    shape: Literal["table", "records"] | None = None
     checks: list[Check] = Field(min_length=1)

@@ -136,7 +136,7 @@ class _Site:
                 "mart_area",
                 "select a.level, a.level_rank, a.area, coalesce(a.name, a.area) as name, a.geometry "
                 "from mart_area as a inner join mart_region as r "
-                "on a.geography = r.geography and a.edition = r.reporting_edition "
+                "on a.geography = r.geography and a.edition = r.reporting_edition and not a.is_unallocated "
                 "order by a.level_rank, a.area",
             )
         )

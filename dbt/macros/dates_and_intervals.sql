@@ -8,13 +8,16 @@
     cast(substr({{ period }}, 1, 4) as integer)
 {%- endmacro %}
 
-{# One bound of the Wilson score interval of a proportion at 95 %, in the indicator's unit (Wilson 1927). #}
+{#
+    One bound of the Wilson score interval of a proportion at 95 %, in the indicator's unit (Wilson 1927); none where
+    two sources disagree and the part is more than the whole.
+#}
 {% macro wilson_bound(numerator, denominator, factor, sign) -%}
     {%- set z = '1.959963984540054' -%}
-    {{ factor }} * (
+    case when {{ numerator }} <= {{ denominator }} then {{ factor }} * (
         {{ numerator }} + {{ z }} * {{ z }} / 2
         {{ sign }} {{ z }} * sqrt(
             {{ numerator }} * ({{ denominator }} - {{ numerator }}) / nullif({{ denominator }}, 0) + {{ z }} * {{ z }} / 4
         )
-    ) / ({{ denominator }} + {{ z }} * {{ z }})
+    ) / ({{ denominator }} + {{ z }} * {{ z }}) end
 {%- endmacro %}

@@ -1,4 +1,5 @@
--- kinds share and rate: numerator by denominator of the same reference date; a share has an interval
+-- kinds share and rate: numerator by denominator of the same reference date, summed over several years where the
+-- declaration pools rare events; a share has an interval; few people in the denominator make a value unreliable
 with indicator as (
 
     select * from {{ source('catalogue', 'indicator') }}
@@ -12,24 +13,48 @@ counted as (
 
 ),
 
+-- an indicator exists where both of its measures are delivered at all
+delivered_indicator as (
+
+    select indicator.*
+    from indicator
+    inner join (select distinct measure from counted) as denominator on indicator.denominator = denominator.measure
+
+),
+
 paired as (
 
     select
-        {{ area_keys('numerator') }},
+        {{ area_keys('latest') }},
         indicator.indicator,
         indicator.kind,
         indicator.factor,
-        numerator.value as numerator,
-        denominator.value as denominator,
-        coalesce(numerator.reason, denominator.reason, case when denominator.area is null then 'not_delivered' end)
-            as reason
-    from indicator
+        indicator.minimum_denominator,
+        case when count(numerator.value) = indicator.pooled_years then sum(numerator.value) end as numerator,
+        case when count(denominator.value) = indicator.pooled_years then sum(denominator.value) end as denominator,
+        coalesce(
+            min(numerator.reason),
+            min(denominator.reason),
+            case
+                when count(*) < indicator.pooled_years then 'too_few_years'
+                when count(denominator.area) < count(*) then 'not_delivered'
+            end
+        ) as reason
+    from delivered_indicator as indicator
+    inner join counted as latest
+        on indicator.numerator = latest.measure
+        and {{ in_declared_years('indicator', 'latest.period') }}
     inner join counted as numerator
-        on indicator.numerator = numerator.measure
-        and {{ in_declared_years('indicator', 'numerator.period') }}
+        on latest.measure = numerator.measure
+        and {{ same_area('latest', 'numerator') }}
+        and numerator.reference_date <= latest.reference_date
+        and numerator.reference_date > {{ years_before('latest.reference_date', 'indicator.pooled_years') }}
     left join counted as denominator
         on indicator.denominator = denominator.measure
         and {{ same_day('numerator', 'denominator') }}
+    group by
+        {{ area_keys('latest') }},
+        indicator.indicator, indicator.kind, indicator.factor, indicator.minimum_denominator, indicator.pooled_years
 
 ),
 
@@ -54,6 +79,7 @@ select
     case when value is not null then low end as ci_low,
     case when value is not null then high end as ci_high,
     case
+        when value is not null and denominator < minimum_denominator then 'unreliable'
         when value is not null then 'reported'
         when denominator = 0 then 'not_applicable'
         else 'missing'

@@ -64,14 +64,14 @@ select
     reference_date,
     indicator,
     'total' as breakdown,
-    case when status = 'published' then round(value, 9) end as value,
-    case when status = 'published' then class end as class,
+    case when status in ('published', 'unreliable') then round(value, 9) end as value,
+    case when status in ('published', 'unreliable') then class end as class,
     status,
     reason,
     case when status != 'suppressed' then numerator end as numerator,
     case when status != 'suppressed' then denominator end as denominator,
-    case when status = 'published' then round(ci_low, 9) end as ci_low,
-    case when status = 'published' then round(ci_high, 9) end as ci_high,
+    case when status in ('published', 'unreliable') then round(ci_low, 9) end as ci_low,
+    case when status in ('published', 'unreliable') then round(ci_high, 9) end as ci_high,
     cast(null as varchar) as conversion_class
 from shown
 order by geography, edition, level, area, period, indicator

@@ -1,4 +1,5 @@
 -- reads stg_arbeitsagentur: counts by area, one column each; yields one row per area, period and measure
+{{ config(enabled='arbeitsagentur' in var('sources')) }}
 with delivered as (
 
     select * from {{ ref('stg_arbeitsagentur') }}

@@ -1,4 +1,5 @@
 -- reads stg_arbeitsagentur_gemeinden: counts by municipality, one column each; yields one row per area, period and measure
+{{ config(enabled='arbeitsagentur_gemeinden' in var('sources')) }}
 with delivered as (
 
     select * from {{ ref('stg_arbeitsagentur_gemeinden') }}

@@ -1,4 +1,5 @@
 -- reads stg_asylblg: a row per recipient; yields one row per area, period and measure
+{{ config(enabled='asylblg' in var('sources')) }}
 with recipient as (
 
     select * from {{ ref('stg_asylblg') }}

@@ -1,4 +1,5 @@
 -- reads stg_einwohner: a row per registered person; yields one row per area, period and measure
+{{ config(enabled='einwohner' in var('sources')) }}
 {%- set ages = {
     'population_under_3': (0, 3),
     'population_3_to_5': (3, 6),

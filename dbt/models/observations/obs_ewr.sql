@@ -1,4 +1,5 @@
 -- reads stg_ewr: residents by sex and by age band; yields one row per area, period and measure
+{{ config(enabled='ewr' in var('sources')) }}
 with delivered as (
 
     select * from {{ ref('stg_ewr') }}

@@ -1,4 +1,5 @@
 -- reads stg_haushalte: numbers of households per address; yields one row per area, period and measure
+{{ config(enabled='haushalte' in var('sources')) }}
 {%- set delivered = [
     'households', 'households_size_1', 'households_size_2', 'households_size_3', 'households_size_4',
     'households_size_5_plus', 'households_children_0', 'households_children_1', 'households_children_2',

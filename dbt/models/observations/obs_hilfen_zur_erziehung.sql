@@ -1,4 +1,5 @@
 -- reads stg_hilfen_zur_erziehung: a row per case; yields one row per area, period and measure
+{{ config(enabled='hilfen_zur_erziehung' in var('sources')) }}
 with help_case as (
 
     select * from {{ ref('stg_hilfen_zur_erziehung') }}

@@ -1,4 +1,5 @@
 -- reads stg_kita_kinder: a row per child in day care; yields one row per area, period and measure
+{{ config(enabled='kita_kinder' in var('sources')) }}
 with child as (
 
     select * from {{ ref('stg_kita_kinder') }}

@@ -1,4 +1,5 @@
 -- reads stg_mss_shares: reported shares and changes, one column each; yields one row per area, period and measure
+{{ config(enabled='mss_shares' in var('sources')) }}
 with delivered as (
 
     select * from {{ ref('stg_mss_shares') }}

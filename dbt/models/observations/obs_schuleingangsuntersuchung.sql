@@ -1,4 +1,5 @@
 -- reads stg_schuleingangsuntersuchung: a row per examined child; yields one row per area, period and measure
+{{ config(enabled='schuleingangsuntersuchung' in var('sources')) }}
 with examination as (
 
     select * from {{ ref('stg_schuleingangsuntersuchung') }}

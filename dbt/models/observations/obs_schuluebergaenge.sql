@@ -1,4 +1,5 @@
 -- reads stg_schuluebergaenge: a row per child that leaves primary school; yields one row per area, period and measure
+{{ config(enabled='schuluebergaenge' in var('sources')) }}
 with pupil as (
 
     select * from {{ ref('stg_schuluebergaenge') }}

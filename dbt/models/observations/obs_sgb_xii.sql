@@ -1,4 +1,5 @@
 -- reads stg_sgb_xii: a row per recipient; yields one row per area, period and measure
+{{ config(enabled='sgb_xii' in var('sources')) }}
 with recipient as (
 
     select * from {{ ref('stg_sgb_xii') }}

@@ -1,4 +1,5 @@
 -- reads stg_wohngeld: a row per household; yields one row per area, period and measure
+{{ config(enabled='wohngeld' in var('sources')) }}
 with household as (
 
     select * from {{ ref('stg_wohngeld') }}
