@@ -602,7 +602,10 @@ FAILURES = {
     ),
     "parameter without page": (page(query("select $x as x") + "{{ rows }}"), r"unknown parameter \$x"),
     "unknown key": (page("Text", "title: T\nmenu: 3"), 'unknown key "menu"; allowed: title, nav, empty'),
-    "double key": (page("Text", "title: T\ntitle: U"), 'line 2: front matter: key "title" is given twice'),
+    "double key": (
+        page("Text", "title: T\ntitle: U"),
+        "line 3: front matter: the key 'title' stands here a second time",
+    ),
     "no title": (page("Text", "nav: 1"), "front matter needs a title"),
     "no front matter": ("Text", "must begin with front matter"),
     "text for no query": (page("Text", "title: T\nempty: {nix: Nichts}"), "names no query of this page: nix"),

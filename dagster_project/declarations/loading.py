@@ -7,15 +7,14 @@ Writes nothing.
 
 from __future__ import annotations
 
-import yaml
-
+from dagster_project import strict_yaml
 from dagster_project.declarations.base import DeclarationError, Mistake
 from dagster_project.declarations.contracts import Contract
 from dagster_project.declarations.indicators import AgeBound, Indicator
 from dagster_project.declarations.references import Declarations, unresolved
 from dagster_project.declarations.suites import Suite
 from dagster_project.declarations.territory import Geography, Region
-from dagster_project.declarations.yaml_files import StrictLoader, read_file, read_folder
+from dagster_project.declarations.yaml_files import read_file, read_folder
 from dagster_project.settings import Project
 
 
@@ -58,7 +57,7 @@ def measures(project: Project) -> set[str]:
     """
     found: set[str] = set()
     for path in sorted((project.dbt / "models" / "observations").glob("obs_*.yml")):
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=StrictLoader)  # noqa: S506  (a safe loader, only stricter)
+        content = strict_yaml.load(path.read_text(encoding="utf-8"))
         values = [
             value
             for model in content.get("models", [])

@@ -5,44 +5,17 @@ Reads  the files it is given. Writes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from dagster_project import strict_yaml
 from dagster_project.declarations.base import Declared, Mistake
 from dagster_project.settings import Project
 
 AnyDeclared = TypeVar("AnyDeclared", bound=Declared)
-
-
-class StrictLoader(yaml.CSafeLoader):
-    """A YAML loader that refuses a key written twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            if key_node.tag == "tag:yaml.org,2002:merge":
-                continue
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, Hashable):
-                raise yaml.constructor.ConstructorError(
-                    None,
-                    None,
-                    "a list or mapping cannot be a key: put a text with braces or brackets in quotation marks",
-                    key_node.start_mark,
-                )
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None,
-                    None,
-                    f"the key {key!r} stands here a second time: keep one of the two",
-                    key_node.start_mark,
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep)
 
 
 def read_folder(
@@ -63,7 +36,7 @@ def read_file(
     """One file as one declaration, or None and its mistakes; its id is the file's (or folder's) name."""
     file = str(path.relative_to(project.root)) if path.is_relative_to(project.root) else str(path)
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=StrictLoader)  # noqa: S506  (a safe loader, only stricter)
+        content = strict_yaml.load(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError:
         mistakes.append(Mistake(file, "", "the file is not UTF-8: save it again as UTF-8"))
         return None

@@ -19,7 +19,7 @@ from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 from markupsafe import Markup
 
-from dagster_project.reports import unique_yaml
+from dagster_project import strict_yaml
 from dagster_project.reports.errors import PageError
 from dagster_project.reports.queries import Query
 
@@ -92,7 +92,7 @@ def render_markdown(text: str | None) -> Markup:
 
 def _read_front_matter(text: str, source: str) -> dict[str, Any]:
     try:
-        head = unique_yaml.load(text)
+        head = strict_yaml.load(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         raise PageError(

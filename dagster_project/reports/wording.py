@@ -21,7 +21,7 @@ from babel import Locale
 from babel.dates import format_date, format_datetime
 from babel.numbers import NumberPattern, parse_pattern
 
-from dagster_project.reports import unique_yaml
+from dagster_project import strict_yaml
 from dagster_project.reports.errors import PageError, first_line
 
 LOCALE = Locale("de")
@@ -154,7 +154,7 @@ class Words:
 def read_words(path: Path) -> Words:
     """Read words.yml: exactly the groups of WORD_GROUPS and the labels of keys; else PageError."""
     try:
-        groups = unique_yaml.load(path.read_text(encoding="utf-8"))
+        groups = strict_yaml.load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise PageError("the file is missing", page=path.name) from None
     except yaml.YAMLError as error:
