@@ -63,6 +63,7 @@ class Layout:
         self.delimiter = file.delimiter or contract.delimiter
         self.encoding = file.encoding or contract.encoding
         self.decimal = file.decimal or contract.decimal
+        self.other_columns = file.other_columns or contract.other_columns
         self.symbols: list[Symbol] = [*file.symbols, *contract.symbols]
 
     def of_role(self, role: str) -> list[Column]:
@@ -186,7 +187,7 @@ def _header(path: Path, layout: Layout) -> list[str]:
             )
         )
     unknown = [name for name, column in zip(header, found, strict=True) if column is None]
-    present = [column.name for column in found if column is not None]
+    present = [column.name for column in found if column is not None and column.role != "ignore"]
     breaches = [
         Breach(
             "missing_column",
@@ -201,7 +202,7 @@ def _header(path: Path, layout: Layout) -> list[str]:
         Breach("repeated_column", f"Die Spalte {name} steht mehrfach in der Kopfzeile.", name)
         for name in sorted({name for name in present if present.count(name) > 1})
     ]
-    if layout.contract.other_columns == "refuse" and not breaches:
+    if layout.other_columns == "refuse" and not breaches:
         breaches = [
             Breach(
                 "unknown_column",

@@ -432,7 +432,7 @@ def table_schema(contract: Contract, layout: FileLayout, days: Days | None = Non
     """
     overriding = {column.name: column for column in layout.columns}
     columns = [overriding.get(column.name, column) for column in contract.columns]
-    refuses = contract.other_columns == "refuse"
+    refuses = (layout.other_columns or contract.other_columns) == "refuse"
     listed = [column for column in columns if refuses or column.role != "ignore"]
     optional = any(column.role == "ignore" or not column.required for column in listed)
     match = {(True, True): "superset", (True, False): "equal", (False, True): "partial", (False, False): "subset"}

@@ -882,6 +882,7 @@ def test_a_second_layout_is_declared_in_yaml_alone(
             "delimiter": "|",
             "encoding": "cp1252",
             "decimal": ".",
+            "other_columns": "ignore",
             "columns": [{"name": "raumid", "aliases": ["Größen-Nr"], "role": "key", "type": "text", "pad": 8}],
             "symbols": [{"symbol": "-9999", "means": "suppressed"}, {"symbol": "-", "means": "zero"}],
         }
@@ -896,8 +897,9 @@ def test_a_second_layout_is_declared_in_yaml_alone(
     values = [column["name"] for column in content["columns"] if column.get("role") is None]
     cells = {area: ["12.00"] * len(values) for area in areas}
     cells[areas[0]][0], cells[areas[1]][0] = "-9999", "-"
-    header = "|".join(["Größen-Nr", "ZEIT", *(name.upper() for name in values)])
-    body = "\n".join("|".join([area.lstrip("0"), "202206", *row]) for area, row in cells.items())
+    left_behind = ["bez", "BEZ", "unknown"]  # an ignored column twice, and one the contract does not know
+    header = "|".join(["Größen-Nr", "ZEIT", *left_behind, *(name.upper() for name in values)])
+    body = "\n".join("|".join([area.lstrip("0"), "202206", "x", "x", "x", *row]) for area, row in cells.items())
     desk.put("EWR_L21_202206E_Matrix.csv", f"{header}\n{body}\n".encode("cp1252"))
     desk.put(REGISTER_NAME, own_kleinstadt.register(YEAR).read_bytes())
     older, newer = desk.land()

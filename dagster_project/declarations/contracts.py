@@ -129,6 +129,7 @@ class FileLayout(Declared):
     delimiter: Delimiter | None = None
     encoding: Encoding | None = None
     decimal: DecimalSign | None = None
+    other_columns: Literal["refuse", "ignore"] | None = None
     missing_areas_at_most: float | None = Field(default=None, ge=0, le=1)
     columns: list[Column] = Field(default_factory=list, description="columns that differ in this layout")
     symbols: list[Symbol] = Field(default_factory=list, description="further symbols of this layout")
