@@ -130,10 +130,8 @@ def _check(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     root = project()
     region = getattr(options, "region", None) or declarations.regions(root)[0]
-    if options.inbox:
-        os.environ["SOZIALRAUM_INBOX"] = str(options.inbox.resolve())
     declared = declarations.load(root, region)
-    data = region_data(region)
+    data = region_data(region, options.inbox)
     missing = _missing(declared, data)
     if missing:
         print("\n".join(missing), file=sys.stderr)
@@ -175,7 +173,7 @@ def _execute(declared: Declarations, data: RegionData) -> int:
     from dagster_project.definitions import region_definitions
 
     prepare_dagster()
-    definitions = region_definitions(project(), declared.region.id)
+    definitions = region_definitions(project(), declared.region.id, data.inbox)
     with dg.DagsterInstance.get() as instance:
         job = definitions.resolve_job_def(declared.region.id)
         result = job.execute_in_process(run_config=QUIET, instance=instance, raise_on_error=False)

@@ -34,9 +34,9 @@ log = logging.getLogger("sozialraum")
 PACKAGE = Path(__file__).parent
 
 
-def region_definitions(root: Project, region: str) -> dg.Definitions:
-    """Everything Dagster knows about one region."""
-    data = region_data(region)
+def region_definitions(root: Project, region: str, inbox: Path | None = None) -> dg.Definitions:
+    """Everything Dagster knows about one region; `inbox` replaces its own inbox folder."""
+    data = region_data(region, inbox)
     declared = declarations.load(root, region)
     wiring = _Wiring(root, declared, data)
     job = dg.define_asset_job(

@@ -28,6 +28,7 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> RegionData:
     simulate(ROOT / "sources" / "simulator" / f"{REGION}.yml", folder / REGION, size=0.1, dirt=())
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOZIALRAUM_DATA", str(folder))
+        patch.delenv("SOZIALRAUM_INBOX", raising=False)
         assert cli.main(["run", REGION]) == cli.DONE
         return region_data(REGION)
 
