@@ -202,7 +202,7 @@ def _dev(options: argparse.Namespace) -> int:
         os.environ["SOZIALRAUM_INBOX"] = str(options.inbox.resolve())
     prepare_dagster()
     dagster = Path(sys.executable).with_name("dagster")
-    os.execv(dagster, [str(dagster), "dev", "-m", "dagster_project.code_location"])  # noqa: S606
+    os.execv(dagster, [str(dagster), "dev", "-m", "dagster_project.code_location"])  # noqa: S606  (our own interpreter's dagster, fixed arguments)
 
 
 def _outcome(result: Any, data: RegionData) -> int:

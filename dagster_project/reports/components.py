@@ -86,7 +86,7 @@ class Components:
 
     # -- small things
 
-    def column(self, name: str, label: str, format: str = "text", **options: Any) -> Column:  # noqa: A002
+    def column(self, name: str, label: str, format: str = "text", **options: Any) -> Column:  # noqa: A002  (the word page authors write)
         """Describe a table column; options: link, decimals, unit, prefix, absent (see Column)."""
         if format not in _FORMATS:
             raise PageError(f'column "{name}": unknown format "{format}"; allowed: {", ".join(_FORMATS)}')
@@ -100,7 +100,7 @@ class Components:
         href = self._site.href(target, row, self._root)
         return Markup('<a href="{}">{}</a>').format(href, text) if href else Markup("{}").format(text)
 
-    def value(self, result: Result, column: str, format: str = "text", **options: Any) -> Markup | str:  # noqa: A002
+    def value(self, result: Result, column: str, format: str = "text", **options: Any) -> Markup | str:  # noqa: A002  (the word page authors write)
         """One value of the query's only row, as text."""
         if not result:
             return result.empty or ""
