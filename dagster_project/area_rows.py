@@ -1,6 +1,6 @@
 """The rows of a table of areas: one row per area in the file, one landed row per area and value column.
 
-Reads  the tables `line` and `broken` (from `reading`) and `expected_area(area)` of the connection it is given.
+Reads  `line` and `broken` (from `reading`) and `expected_area(area)` of the connection it is given.
 Writes `accepted` and `breach` into it.
 """
 
@@ -19,7 +19,7 @@ def accept_area_rows(connection: duckdb.DuckDBPyConnection, layout: Layout, peri
     Raises `Unreadable` where too many rows are no data.
     """
     skipped = _skip_rows(connection, layout)
-    refuse_no_rows(connection)
+    refuse_no_rows(connection, "data_line")
     _place(connection, layout)
     _type_cells(connection, layout)
     _find_breaches(connection, layout, period_text)
@@ -32,11 +32,12 @@ def accept_area_rows(connection: duckdb.DuckDBPyConnection, layout: Layout, peri
 
 
 def _skip_rows(connection: duckdb.DuckDBPyConnection, layout: Layout) -> int:
-    """Take the declared rows that are no data out of `line`; more of them than declared is a breach of the file."""
+    """All rows but the declared ones that are no data in `data_line`; more of them than declared breach the contract."""
     skipped = 0
     key = identifier(layout.key.name)
+    kept = "true"
     for rule in layout.contract.skip_rows:
-        meets = f"regexp_full_match({key}, {literal(rule.key)})"
+        meets = f"{kept} and regexp_full_match({key}, {literal(rule.key)})"
         found = connection.execute(f"select count(*), min(row) from line where {meets}").fetchone()
         assert found is not None
         if found[0] > rule.at_most:
@@ -48,8 +49,9 @@ def _skip_rows(connection: duckdb.DuckDBPyConnection, layout: Layout) -> int:
                     layout.key.name,
                 )
             )
-        connection.execute(f"delete from line where {meets}")
+        kept += f" and not regexp_full_match({key}, {literal(rule.key)})"
         skipped += found[0]
+    connection.execute(f"create temp view data_line as select * from line where {kept}")
     return skipped
 
 
@@ -60,7 +62,7 @@ def _place(connection: duckdb.DuckDBPyConnection, layout: Layout) -> None:
     short = f"regexp_full_match({key}, '[0-9]+') and length({key}) < {layout.key.pad}"
     area = f"case when {short} then lpad({key}, {layout.key.pad}, '0') else {key} end"
     connection.execute(
-        f"create temp table placed as select {area if layout.key.pad else key} as area, line.* from line"
+        f"create temp table placed as select {area if layout.key.pad else key} as area, data_line.* from data_line"
     )
 
 

@@ -26,10 +26,10 @@ import pandas as pd
 from dagster_project import area_rows, reading, record_rows
 from dagster_project.area_rows import accept_area_rows
 from dagster_project.declarations import Contract, FileLayout, Region
-from dagster_project.reading import Breach, Counts, Layout, Unreadable, read_lines
-from dagster_project.record_rows import accept_records
+from dagster_project.reading import Breach, Counts, Layout, Unreadable, read_lines, texts
+from dagster_project.record_rows import accept_records, record_facts
 from dagster_project.settings import RegionData
-from dagster_project.tables import literal, read_json, write_json, write_query
+from dagster_project.tables import connect, literal, read_json, write_json, write_query
 
 About = tuple[str, str, str, str]
 
@@ -200,15 +200,16 @@ def land(region: Region, contract: Contract, data: RegionData) -> list[Receipt]:
     in the place of a later one is the sender's last word: it becomes the next version.
     """
     receipts = load_receipts(data, contract.id)
-    _write_columns(contract, data)
     fingerprint = _fingerprint(contract, data)
-    arrived = arrivals(region, contract, data.inbox)
-    lying = {_identified(contract, arrival)[0] for arrival in arrived}
-    for arrival in arrived:
-        receipt = _announced(contract, arrival, receipts, fingerprint, lying)
-        known = receipts.get(receipt.delivery)
-        if known is None or (known.fingerprint, known.version) != (fingerprint, receipt.version):
-            receipts[receipt.delivery] = _landed(region, contract, arrival, receipt, receipts, data)
+    arrived = [(arrival, *_identified(contract, arrival)) for arrival in arrivals(region, contract, data.inbox)]
+    lying = {delivery for _, delivery, _ in arrived}
+    with connect(spill=data.spill) as database:
+        _write_columns(database, contract, data)
+        for arrival, delivery, sha256 in arrived:
+            receipt = _announced(contract, arrival, delivery, sha256, receipts, fingerprint, lying)
+            known = receipts.get(delivery)
+            if known is None or (known.fingerprint, known.version) != (fingerprint, receipt.version):
+                receipts[delivery] = _landed(database, region, contract, arrival, receipt, receipts, data)
     return sorted(receipts.values(), key=lambda receipt: (receipt.about, receipt.version))
 
 
@@ -232,7 +233,7 @@ def originals(region: Region, contract: Contract, data: RegionData) -> list[tupl
 def load_breaches(data: RegionData, receipt: Receipt) -> pd.DataFrame:
     """Every breach of a delivery: delivery, file_name, row, column_name, value, rule, reason."""
     path = data.quarantine / receipt.source / f"{receipt.delivery}.parquet"
-    with duckdb.connect() as connection:
+    with connect() as connection:
         if not path.is_file():
             return connection.execute(f"select {_BREACH} from (select {_NO_BREACH}) limit 0").df()
         return connection.execute(f"from read_parquet({literal(path)})").df()
@@ -247,10 +248,15 @@ def _identified(contract: Contract, arrival: Arrival) -> tuple[str, str]:
 
 
 def _announced(
-    contract: Contract, arrival: Arrival, receipts: dict[str, Receipt], fingerprint: str, lying: set[str]
+    contract: Contract,
+    arrival: Arrival,
+    delivery: str,
+    sha256: str,
+    receipts: dict[str, Receipt],
+    fingerprint: str,
+    lying: set[str],
 ) -> Receipt:
     """The receipt of a file before it is read: what it is about and which version; `lying`: ids in the inbox."""
-    delivery, sha256 = _identified(contract, arrival)
     earlier = [receipt for receipt in receipts.values() if receipt.about == arrival.about]
     latest = max(earlier, key=lambda receipt: receipt.version, default=None)
     own = arrival.layout.missing_areas_at_most
@@ -293,6 +299,7 @@ def _fingerprint(contract: Contract, data: RegionData) -> str:
 
 
 def _landed(
+    database: duckdb.DuckDBPyConnection,
     region: Region,
     contract: Contract,
     arrival: Arrival,
@@ -300,10 +307,11 @@ def _landed(
     receipts: dict[str, Receipt],
     data: RegionData,
 ) -> Receipt:
-    """Read, check and store one file; its receipt is written last, so that a killed run lands it again."""
-    with duckdb.connect() as connection:
-        # what does not fit into memory must not spill into a folder others read
-        connection.execute(f"set temp_directory = {literal(data.root / '.spill')}")
+    """Read, check and store one file; its receipt is written last, so that a killed run lands it again.
+
+    `database` keeps what all files of a source share; what belongs to one file goes with its connection.
+    """
+    with database.cursor() as connection:
         repeated = _repeated_content(receipt, receipts)
         if repeated is None:
             checked = check_file(
@@ -330,14 +338,15 @@ def check_file(
 ) -> CheckedFile:
     """Read and judge one file against its contract; needs no data folder, and stores nothing.
 
-    `know_places` is called when the rows stand in the table `line` of the connection; it creates what they may speak
+    `know_places` is called when the rows stand in `line` of the connection; it creates what they may speak
     of: `expected_area(area)` for a table, `street_range` and `municipality` for records (see `area_rows` and
     `record_rows`). Leaves the table `breach` in the connection, and `accepted` where the file could be read.
     `workspace` is a folder for a transcoded copy, which is gone afterwards.
     """
     layout = Layout(contract, arrival.layout)
     try:
-        read_lines(connection, arrival.path, layout, workspace)
+        facts = record_facts(layout, last_day(arrival.period)) if contract.shape == "records" else texts(layout)
+        read_lines(connection, arrival.path, layout, workspace, facts)
         know_places()
         counts = _accept(connection, layout, arrival)
     except Unreadable as error:
@@ -355,7 +364,7 @@ def _accept(connection: duckdb.DuckDBPyConnection, layout: Layout, arrival: Arri
     period_text = _period_text(layout, arrival)
     if layout.contract.shape == "table":
         return accept_area_rows(connection, layout, period_text)
-    return accept_records(connection, layout, arrival.municipality, last_day(arrival.period), period_text)
+    return accept_records(connection, layout, arrival.municipality, period_text)
 
 
 def _know_places(
@@ -365,13 +374,13 @@ def _know_places(
     if contract.shape == "records":
         connection.execute(
             f"""
-            create temp table street_range as
+            create table if not exists street_range as
             select * from read_parquet({literal(data.geography / "street_range.parquet")})
             where geography = {literal(contract.geography)}
             """
         )
         keys = ", ".join(f"({literal(municipality.id)})" for municipality in region.municipalities)
-        connection.execute(f"create temp table municipality as select * from (values {keys}) as known (ags)")
+        connection.execute(f"create table if not exists municipality as select * from (values {keys}) as known (ags)")
         return
     connection.execute(
         f"""
@@ -475,8 +484,9 @@ def _write(connection: duckdb.DuckDBPyConnection, contract: Contract, receipt: R
     raw.unlink(missing_ok=True)
     quarantine.unlink(missing_ok=True)
     if receipt.verdict != "rejected":
-        ordered = "row, column_name" if contract.shape == "table" else "row"
-        write_query(connection, f"select {_landed_columns(contract, receipt)} from accepted order by {ordered}", raw)
+        # records are counted, not read: in which order they lie does not matter
+        ordered = " order by row, column_name" if contract.shape == "table" else ""
+        write_query(connection, f"select {_landed_columns(contract, receipt)} from accepted{ordered}", raw)
     if connection.execute("select count(*) from breach").fetchone() != (0,):
         named = f"{literal(receipt.delivery)} as delivery, {literal(receipt.file_name)} as file_name, breach.*"
         write_query(
@@ -497,12 +507,11 @@ def _landed_columns(contract: Contract, receipt: Receipt) -> str:
     )
 
 
-def _write_columns(contract: Contract, data: RegionData) -> None:
+def _write_columns(connection: duckdb.DuckDBPyConnection, contract: Contract, data: RegionData) -> None:
     """An empty file with the columns of a source's rows: readers of the folder know them before the first delivery."""
     path = data.raw / contract.id / "_columns.parquet"
     columns = ", ".join(f"cast(null as {kind}) as {name}" for name, kind in contract.landed_columns.items())
-    with duckdb.connect() as connection:
-        wanted = connection.execute(f"select {columns} limit 0").description
-        if path.is_file() and connection.execute(f"from read_parquet({literal(path)})").description == wanted:
-            return
-        write_query(connection, f"select {columns} limit 0", path)
+    wanted = connection.execute(f"select {columns} limit 0").description
+    if path.is_file() and connection.execute(f"from read_parquet({literal(path)})").description == wanted:
+        return
+    write_query(connection, f"select {columns} limit 0", path)
