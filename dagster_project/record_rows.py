@@ -26,6 +26,7 @@ from dagster_project.tables import identifier, literal
 
 OLDEST = 120  # years; nobody in a register is older
 AFTER_ALL_LETTERS = "~"
+WITH_DATE = ("date", "age", "age_in_months")
 # a cell is quoted only where it looks like a code: it may stand in the wrong column and be a person's
 QUOTED_FROM_ROWS = 3
 QUOTED_UP_TO_TEXTS = 20
@@ -41,7 +42,13 @@ def record_facts(layout: Layout, day: date) -> Facts:
     addresses = [identifier(column.name) for column in layout.of_role("address")]
     plain = [column for role in ("identifier", "period") for column in layout.of_role(role)]
     trimmed = [f"trim({identifier(column.name)}) as {identifier(column.name)}" for column in plain + attributes]
-    typed = [f"{_typed(column, layout, day)} as typed_{number}" for number, column in enumerate(attributes)]
+    # a column of their own, or the engine would read every date three times
+    dates = [
+        f"{_date(column)} as date_{number}" for number, column in enumerate(attributes) if column.type in WITH_DATE
+    ]
+    typed = [
+        f"{_typed(column, f'date_{number}', layout, day)} as typed_{number}" for number, column in enumerate(attributes)
+    ]
     cannot = [_is_untyped(f"typed_{i}", identifier(c.name), c) for i, c in enumerate(attributes)]
     untyped = f"case when {' or '.join(cannot)} then [{', '.join(identifier(c.name) for c in attributes)}] end"
     taken = [
@@ -52,7 +59,10 @@ def record_facts(layout: Layout, day: date) -> Facts:
     ]
     return lambda relation: f"""
         select {", ".join(taken)}
-        from (select {", ".join(["*", *typed])} from (select {", ".join([*addresses, *trimmed])} from {relation}))
+        from (
+            select {", ".join(["*", *typed])}
+            from (select {", ".join(["*", *dates])} from (select {", ".join([*addresses, *trimmed])} from {relation}))
+        )
     """
 
 
@@ -148,7 +158,12 @@ def _padded(text: str, digits: int | None) -> str:
     return f"case when {short} then lpad({text}, {digits}, '0') else {text} end"
 
 
-def _typed(column: Column, layout: Layout, day: date) -> str:
+def _date(column: Column) -> str:
+    return f"cast(try_strptime({identifier(column.name)}, {literal(column.format or '')}) as date)"
+
+
+def _typed(column: Column, as_date: str, layout: Layout, day: date) -> str:
+    """A cell as its contract types it, null where it cannot be; `as_date` is the column that holds it as a date."""
     text = identifier(column.name)
     if column.type == "code":
         cases = " ".join(f"when {literal(code)} then {literal(meaning)}" for code, meaning in column.codes.items())
@@ -157,12 +172,12 @@ def _typed(column: Column, layout: Layout, day: date) -> str:
             return f"case {text} {cases} else case when {other} then {literal(column.otherwise)} end end"
         return f"case {text} {cases} end"
     if column.type == "date":
-        return f"cast(try_strptime({text}, {literal(column.format or '')}) as date)"
+        return as_date
     if column.type in ("age", "age_in_months"):
-        born = f"cast(try_strptime({text}, {literal(column.format or '')}) as date)"
-        years = f"date_sub('year', {born}, date '{day}')"
-        age = years if column.type == "age" else f"date_sub('month', {born}, date '{day}')"
-        return f"case when {born} <= date '{day}' and {years} <= {OLDEST} then cast({age} as integer) end"
+        too_old = f"cast(date '{day}' - interval '{OLDEST + 1} years' as date)"
+        part = "year" if column.type == "age" else "month"
+        age = f"cast(date_sub('{part}', {as_date}, date '{day}') as integer)"
+        return f"case when {as_date} <= date '{day}' and {as_date} > {too_old} then {age} end"
     if column.type == "text":
         return f"nullif({text}, '')"
     number = (

@@ -22,14 +22,14 @@ def memory_limit() -> str:
     return os.environ.get("SOZIALRAUM_MEMORY", MEMORY)
 
 
-def connect(spill: Path | None = None) -> duckdb.DuckDBPyConnection:
+def connect(spill: Path | None = None, threads: int | None = None) -> duckdb.DuckDBPyConnection:
     """A database in memory within the limit; what does not fit goes to the folder `spill` and no other.
 
-    Without one, what does not fit is an error: nothing may spill into a folder others read.
+    Without one, what does not fit is an error: nothing may spill into a folder others read. `threads`: of one query;
+    default all there are.
     """
-    return duckdb.connect(
-        config={"memory_limit": memory_limit(), "temp_directory": "" if spill is None else str(spill)}
-    )
+    config: dict[str, Any] = {"memory_limit": memory_limit(), "temp_directory": "" if spill is None else str(spill)}
+    return duckdb.connect(config=config if threads is None else {**config, "threads": threads})
 
 
 def literal(text: str | Path) -> str:
