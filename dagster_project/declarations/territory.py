@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from dagster_project.declarations.base import Declared, Identifier, Scalar, compiled, unique
+from dagster_project.declarations.support import Support
 
 UNALLOCATED = "-ohne"
 
@@ -60,12 +61,19 @@ class Layer(Declared):
 
     file: str | None = None
     crs: str | None = Field(default=None, description="only where the file states none")
-    key: str | None = Field(default=None, description="attribute that holds the key")
+    key: str | list[str] | None = Field(
+        default=None, description="attribute that holds the key, or several whose texts make it up in this order"
+    )
     key_last: int | None = Field(default=None, description="take only the last n characters of that attribute")
     name: str | None = Field(default=None, description="attribute that holds the name")
     outline: Literal["file", "dissolve"] = "file"
     names: dict[str, str] = Field(default_factory=dict, description="key and name of areas that have no file")
     repairs: list[Repair] = Field(default_factory=list)
+
+    @property
+    def key_attributes(self) -> list[str]:
+        """The attributes that hold the key, in the order they make it up."""
+        return [self.key] if isinstance(self.key, str) else self.key or []
 
     @model_validator(mode="after")
     def file_or_names(self) -> Layer:
@@ -175,4 +183,5 @@ class Region(Declared):
         default="required", description="off only where the data are about nobody"
     )
     population: Identifier = Field(description="measure shown as an area's population")
+    support: Support = Support()
     licence_note: str

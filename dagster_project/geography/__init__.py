@@ -12,11 +12,12 @@ import pandas as pd
 
 from dagster_project.declarations import Geography, Region
 from dagster_project.geography.areas import area_ancestors, edition_areas, with_municipality
+from dagster_project.geography.crosswalk import build as build_crosswalk
 from dagster_project.geography.intake import GeographyError, MissingFile, missing_files
 from dagster_project.geography.streets import street_ranges
 from dagster_project.tables import write_frame
 
-__all__ = ["GeographyError", "MissingFile", "build", "missing_files"]
+__all__ = ["GeographyError", "MissingFile", "build", "build_crosswalk", "missing_files"]
 
 DATES = ("valid_from", "valid_to", "exists_from", "exists_to")
 

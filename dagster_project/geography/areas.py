@@ -14,7 +14,7 @@ import pandas as pd
 import shapely
 
 from dagster_project.declarations import Edition, Geography, Layer, Level, Parent, Region, unallocated
-from dagster_project.geography.intake import NO_KEY, GeographyError, listed, read_layer, repaired
+from dagster_project.geography.intake import GeographyError, layer_keys, listed, read_layer, repaired
 
 COORDINATE_DIGITS = 2  # centimetres
 
@@ -76,9 +76,9 @@ def _layer_areas(
 
 
 def _attributes(source: gpd.GeoDataFrame, level: Level, layer: Layer) -> pd.DataFrame:
-    key = source[layer.key].astype(str)
+    key = layer_keys(source, layer)
     area = key.str[-layer.key_last :] if layer.key_last else key
-    rows = pd.DataFrame({"area": area.fillna(NO_KEY), "name": source[layer.name]})
+    rows = pd.DataFrame({"area": area, "name": source[layer.name]})
     if level.parent is None:
         return rows.assign(parent=None)
     if level.parent.prefix is not None:

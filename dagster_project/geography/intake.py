@@ -58,7 +58,7 @@ def read_layer(region: Region, layer: Layer, folders: list[Path]) -> gpd.GeoData
     if not isinstance(frame, gpd.GeoDataFrame) or frame.empty:
         raise GeographyError(f"{layer.file}: die Datei enthält keine Flächen.")
     frame = _projected(frame, region, layer)
-    for attribute in (layer.key, layer.name):
+    for attribute in (*layer.key_attributes, layer.name):
         if attribute not in frame.columns:
             found = ", ".join(str(column) for column in frame.columns if column != "geometry")
             raise GeographyError(f"{layer.file}: das Merkmal „{attribute}“ fehlt. Vorhanden sind: {found}.")
@@ -125,7 +125,14 @@ def repaired(frame: gpd.GeoDataFrame, repair: Repair, layer: Layer) -> gpd.GeoDa
 
 
 def _keys(frame: gpd.GeoDataFrame, layer: Layer) -> str:
-    return listed(frame[layer.key].astype(str).fillna(NO_KEY))
+    return listed(layer_keys(frame, layer))
+
+
+def layer_keys(frame: gpd.GeoDataFrame, layer: Layer) -> pd.Series:
+    """The key of every feature, made up of all attributes that hold a part of it."""
+    parts = [frame[attribute].astype(str) for attribute in layer.key_attributes]
+    whole = parts[0].str.cat(parts[1:]) if len(parts) > 1 else parts[0]
+    return whole.fillna(NO_KEY)
 
 
 def listed(keys: Iterable[str], at_most: int = 5) -> str:

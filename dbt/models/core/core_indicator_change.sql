@@ -27,6 +27,7 @@ paired as (
         indicator.change_relative,
         later.value as later_value,
         earlier.value as earlier_value,
+        {{ worse_class('later.conversion_class', 'earlier.conversion_class') }} as conversion_class,
         coalesce(later.reason, earlier.reason, case when earlier.area is null then 'not_delivered' end) as reason
     from indicator
     inner join direct as later
@@ -74,5 +75,6 @@ select
     case
         when value is null
             then case when change_relative and earlier_value = 0 then 'denominator_zero' else reason end
-    end as reason
+    end as reason,
+    conversion_class
 from compared

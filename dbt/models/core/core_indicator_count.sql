@@ -15,14 +15,18 @@ counted as (
 select
     {{ area_keys('counted') }},
     indicator.indicator,
-    counted.value,
+    case when {{ stands_alone('counted.conversion_class') }} then counted.value end as value,
     counted.value as counted_value,
-    counted.value as numerator,
+    case when {{ stands_alone('counted.conversion_class') }} then counted.value end as numerator,
     cast(null as double) as denominator,
     cast(null as double) as ci_low,
     cast(null as double) as ci_high,
-    counted.status,
-    counted.reason
+    case when {{ stands_alone('counted.conversion_class') }} then counted.status else 'missing' end as status,
+    case
+        when {{ stands_alone('counted.conversion_class') }} then counted.reason
+        else 'conversion_too_uncertain'
+    end as reason,
+    counted.conversion_class
 from indicator
 inner join counted
     on indicator.numerator = counted.measure

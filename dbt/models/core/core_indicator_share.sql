@@ -39,7 +39,8 @@ paired as (
                 when count(*) < indicator.pooled_years then 'too_few_years'
                 when count(denominator.area) < count(*) then 'not_delivered'
             end
-        ) as reason
+        ) as reason,
+        max({{ worse_class('numerator.conversion_class', 'denominator.conversion_class') }}) as conversion_class
     from delivered_indicator as indicator
     inner join counted as latest
         on indicator.numerator = latest.measure
@@ -58,6 +59,21 @@ paired as (
 
 ),
 
+-- parts and wholes that were carried over apart may disagree by a little: a part is never more than its whole
+counted_part as (
+
+    select
+        {{ area_keys() }},
+        indicator, kind, factor, minimum_denominator,
+        case
+            when kind = 'share' and conversion_class is not null and numerator > denominator then denominator
+            else numerator
+        end as numerator,
+        denominator, reason, conversion_class
+    from paired
+
+),
+
 divided as (
 
     select
@@ -65,24 +81,39 @@ divided as (
         factor * numerator / nullif(denominator, 0) as value,
         case when kind = 'share' then {{ wilson_bound('numerator', 'denominator', 'factor', '-') }} end as low,
         case when kind = 'share' then {{ wilson_bound('numerator', 'denominator', 'factor', '+') }} end as high
-    from paired
+    from counted_part
+
+),
+
+shown as (
+
+    select
+        *,
+        value as counted_value,
+        case when {{ stands_alone('conversion_class') }} then value end as shown_value
+    from divided
 
 )
 
 select
     {{ area_keys() }},
     indicator,
-    value,
-    value as counted_value,
-    numerator,
-    denominator,
-    case when value is not null then low end as ci_low,
-    case when value is not null then high end as ci_high,
+    shown_value as value,
+    counted_value,
+    case when {{ stands_alone('conversion_class') }} then numerator end as numerator,
+    case when {{ stands_alone('conversion_class') }} then denominator end as denominator,
+    case when shown_value is not null then low end as ci_low,
+    case when shown_value is not null then high end as ci_high,
     case
+        when not {{ stands_alone('conversion_class') }} then 'missing'
         when value is not null and denominator < minimum_denominator then 'unreliable'
         when value is not null then 'reported'
         when denominator = 0 then 'not_applicable'
         else 'missing'
     end as status,
-    case when value is null then case when denominator = 0 then 'denominator_zero' else reason end end as reason
-from divided
+    case
+        when not {{ stands_alone('conversion_class') }} then 'conversion_too_uncertain'
+        when value is null then case when denominator = 0 then 'denominator_zero' else reason end
+    end as reason,
+    conversion_class
+from shown

@@ -17,12 +17,14 @@ combined as (
 
     select
         {{ area_keys() }},
-        indicator, value, cast(null as varchar) as class, numerator, denominator, ci_low, ci_high, status, reason
+        indicator, value, cast(null as varchar) as class, numerator, denominator, ci_low, ci_high, status, reason,
+        conversion_class
     from plain
     union all
     select
         {{ area_keys() }},
-        indicator, value, class, numerator, denominator, ci_low, ci_high, status, reason
+        indicator, value, class, numerator, denominator, ci_low, ci_high, status, reason,
+        cast(null as varchar) as conversion_class
     from index_value
 
 )

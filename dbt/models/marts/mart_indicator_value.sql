@@ -36,8 +36,11 @@ shown as (
         indicator_value.ci_low,
         indicator_value.ci_high,
         indicator_value.reason,
+        indicator_value.conversion_class,
         case
             when hidden.area is not null then 'suppressed'
+            -- what was carried over without any split is exact
+            when indicator_value.status = 'reported' and indicator_value.conversion_class > 'A' then 'estimated'
             when indicator_value.status = 'reported' then 'published'
             else indicator_value.status
         end as status
@@ -64,14 +67,14 @@ select
     reference_date,
     indicator,
     'total' as breakdown,
-    case when status in ('published', 'unreliable') then round(value, 9) end as value,
-    case when status in ('published', 'unreliable') then class end as class,
+    case when status in ('published', 'estimated', 'unreliable') then round(value, 9) end as value,
+    case when status in ('published', 'estimated', 'unreliable') then class end as class,
     status,
     reason,
     case when status != 'suppressed' then numerator end as numerator,
     case when status != 'suppressed' then denominator end as denominator,
-    case when status in ('published', 'unreliable') then round(ci_low, 9) end as ci_low,
-    case when status in ('published', 'unreliable') then round(ci_high, 9) end as ci_high,
-    cast(null as varchar) as conversion_class
+    case when status in ('published', 'estimated', 'unreliable') then round(ci_low, 9) end as ci_low,
+    case when status in ('published', 'estimated', 'unreliable') then round(ci_high, 9) end as ci_high,
+    case when status != 'suppressed' then conversion_class end as conversion_class
 from shown
 order by geography, edition, level, area, period, indicator
