@@ -1,8 +1,8 @@
 """Dagster wiring: the assets, checks, job, sensor and schedule of every declared region.
 
 Reads  the declarations and dbt's manifest; runs the stages. The graph reads like the flow:
-catalogue, geography → landed sources → judged (gate 1) → observations → crosswalk → warehouse → protection → marts
-(gate 2) → release.
+catalogue, geography → landed sources → judged (gate 1) → observations → crosswalk → warehouse → protection →
+protected models and marts (gate 2) → release.
 """
 
 import hashlib
@@ -65,8 +65,9 @@ class _Wiring:
         marts = [node["name"] for node in self.manifest["nodes"].values() if node.get("fqn", ["", ""])[1] == "marts"]
         self.models = _models(self.manifest, [*marts, *CROSSWALK_READS])
         self.marts = [name for name, node in self.models.items() if node["fqn"][1] == "marts"]
-        self.observed = [name for name in _models(self.manifest, CROSSWALK_READS) if name not in self.marts]
-        self.warehouse = [name for name in self.models if name not in (*self.marts, *self.observed)]
+        self.protected = [name for name, node in self.models.items() if node["fqn"][1] in ("protected", "marts")]
+        self.observed = list(_models(self.manifest, CROSSWALK_READS))
+        self.warehouse = [name for name in self.models if name not in (*self.protected, *self.observed)]
 
     def key(self, *parts: str) -> dg.AssetKey:
         return dg.AssetKey([self.region, *parts])
@@ -244,12 +245,12 @@ class _Wiring:
         return protection
 
     def _marts(self) -> dg.AssetsDefinition:
-        @dg.multi_asset(name=f"{self.region}_marts", specs=self._specs(self.marts), can_subset=True)
+        @dg.multi_asset(name=f"{self.region}_marts", specs=self._specs(self.protected), can_subset=True)
         def mart_models(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
             chosen = [key.path[-1] for key in context.selected_asset_keys]
             with exclusive(self.data):
                 results = transform.build_marts(
-                    self.root, self.data, self.declared, chosen, complete=set(chosen) == set(self.marts)
+                    self.root, self.data, self.declared, chosen, complete=set(chosen) == set(self.protected)
                 )
             yield from self._materialized(results)
 

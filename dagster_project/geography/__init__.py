@@ -19,7 +19,10 @@ from dagster_project.tables import write_frame
 
 __all__ = ["GeographyError", "MissingFile", "build", "build_crosswalk", "missing_files"]
 
-DATES = ("valid_from", "valid_to", "exists_from", "exists_to")
+TYPES = {
+    **dict.fromkeys(("valid_from", "valid_to", "exists_from", "exists_to"), "date"),
+    **dict.fromkeys(("area_type", "area_type_name"), "varchar"),
+}
 
 
 def build(region: Region, geographies: list[Geography], folders: list[Path], output: Path) -> dict[str, int]:
@@ -42,7 +45,7 @@ def build(region: Region, geographies: list[Geography], folders: list[Path], out
     areas = pd.concat(frames, ignore_index=True)
     ancestors = area_ancestors(areas)
     areas = with_municipality(areas, ancestors, region.municipality_level)
-    write_frame(areas, output / "area.parquet", dict.fromkeys(DATES, "date"))
+    write_frame(areas, output / "area.parquet", TYPES)
     write_frame(ancestors, output / "area_ancestor.parquet")
     registers = [street_ranges(geography, areas, folders) for geography in geographies if geography.street_register]
     if registers:

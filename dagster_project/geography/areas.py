@@ -56,12 +56,15 @@ def _layer_areas(
 ) -> gpd.GeoDataFrame:
     """One level as a frame with key, name, parent and geometry in the region's CRS."""
     if layer.file is None:
-        rows = pd.DataFrame({"area": list(layer.names), "name": list(layer.names.values()), "parent": None})
+        rows = pd.DataFrame(
+            {"area": list(layer.names), "name": list(layer.names.values()), "area_type": None, "parent": None}
+        )
     else:
         source = read_layer(region, layer, folders)
         for repair in layer.repairs:
             source = repaired(source, repair, layer)
         rows = _attributes(source, level, layer)
+        _check_types(rows, geography, layer)
     if layer.outline == "dissolve":
         if finer is None:
             raise GeographyError(
@@ -78,7 +81,9 @@ def _layer_areas(
 def _attributes(source: gpd.GeoDataFrame, level: Level, layer: Layer) -> pd.DataFrame:
     key = layer_keys(source, layer)
     area = key.str[-layer.key_last :] if layer.key_last else key
-    rows = pd.DataFrame({"area": area, "name": source[layer.name]})
+    rows = pd.DataFrame(
+        {"area": area, "name": source[layer.name], "area_type": source[layer.type].astype(str) if layer.type else None}
+    )
     if level.parent is None:
         return rows.assign(parent=None)
     if level.parent.prefix is not None:
@@ -92,6 +97,15 @@ def _attributes(source: gpd.GeoDataFrame, level: Level, layer: Layer) -> pd.Data
             f"{layer.file}: das Merkmal „{level.parent.attribute}“ fehlt (Schlüssel des Elterngebiets)."
         )
     return rows.assign(parent=source[level.parent.attribute].astype(str))
+
+
+def _check_types(rows: pd.DataFrame, geography: Geography, layer: Layer) -> None:
+    unknown = rows[rows["area_type"].notna() & ~rows["area_type"].isin(list(geography.area_types))]
+    if len(unknown):
+        raise GeographyError(
+            f"{layer.file}: unbekannte Gebietstypen ({listed(sorted(set(unknown['area_type'])))}) bei "
+            f"{listed(unknown['area'])}. Erklärt sind: {listed(geography.area_types)}."
+        )
 
 
 def _check_keys(frame: gpd.GeoDataFrame, level: Level, layer: Layer) -> None:
@@ -167,6 +181,8 @@ def _as_table(frame: gpd.GeoDataFrame, geography: Geography, edition: Edition, r
             "is_unallocated": False,
             "area": frame["area"].to_numpy(),
             "name": frame["name"].to_numpy(),
+            "area_type": frame["area_type"].to_numpy(),
+            "area_type_name": frame["area_type"].map(geography.area_types).to_numpy(),
             "parent": frame["parent"].to_numpy(),
             "parent_level": geography.levels[rank + 1].id if level.parent else None,
             "valid_from": [life.valid_from if life and life.valid_from else edition.valid_from for life in lives],
@@ -210,6 +226,8 @@ def _unallocated_areas(
                 "is_unallocated": True,
                 "area": [unallocated(key) for key in names],
                 "name": [f"{name}, nicht zuordenbar" for name in names.values()],
+                "area_type": None,
+                "area_type_name": None,
                 "parent": [key if last else unallocated(key) for key in names],
                 "parent_level": geography.levels[rank + 1].id,
                 "valid_from": edition.valid_from,

@@ -58,8 +58,8 @@ def read_layer(region: Region, layer: Layer, folders: list[Path]) -> gpd.GeoData
     if not isinstance(frame, gpd.GeoDataFrame) or frame.empty:
         raise GeographyError(f"{layer.file}: die Datei enthält keine Flächen.")
     frame = _projected(frame, region, layer)
-    for attribute in (*layer.key_attributes, layer.name):
-        if attribute not in frame.columns:
+    for attribute in (*layer.key_attributes, layer.name, layer.type):
+        if attribute is not None and attribute not in frame.columns:
             found = ", ".join(str(column) for column in frame.columns if column != "geometry")
             raise GeographyError(f"{layer.file}: das Merkmal „{attribute}“ fehlt. Vorhanden sind: {found}.")
     empty = frame[frame.geometry.isna() | frame.geometry.is_empty]

@@ -15,17 +15,14 @@ counted as (
 select
     {{ area_keys('counted') }},
     indicator.indicator,
-    case when {{ stands_alone('counted.conversion_class') }} then counted.value end as value,
+    counted.value,
     counted.value as counted_value,
-    case when {{ stands_alone('counted.conversion_class') }} then counted.value end as numerator,
+    counted.value as numerator,
     cast(null as double) as denominator,
     cast(null as double) as ci_low,
     cast(null as double) as ci_high,
-    case when {{ stands_alone('counted.conversion_class') }} then counted.status else 'missing' end as status,
-    case
-        when {{ stands_alone('counted.conversion_class') }} then counted.reason
-        else 'conversion_too_uncertain'
-    end as reason,
+    counted.status,
+    counted.reason,
     counted.conversion_class
 from indicator
 inner join counted

@@ -1,5 +1,5 @@
 -- kinds share and rate: numerator by denominator of the same reference date, summed over several years where the
--- declaration pools rare events; a share has an interval; few people in the denominator make a value unreliable
+-- declaration pools rare events; few people in the denominator or a wide interval make a value unreliable
 with indicator as (
 
     select * from {{ source('catalogue', 'indicator') }}
@@ -27,9 +27,6 @@ paired as (
     select
         {{ area_keys('latest') }},
         indicator.indicator,
-        indicator.kind,
-        indicator.factor,
-        indicator.minimum_denominator,
         case when count(numerator.value) = indicator.pooled_years then sum(numerator.value) end as numerator,
         case when count(denominator.value) = indicator.pooled_years then sum(denominator.value) end as denominator,
         coalesce(
@@ -53,9 +50,7 @@ paired as (
     left join counted as denominator
         on indicator.denominator = denominator.measure
         and {{ same_day('numerator', 'denominator') }}
-    group by
-        {{ area_keys('latest') }},
-        indicator.indicator, indicator.kind, indicator.factor, indicator.minimum_denominator, indicator.pooled_years
+    group by {{ area_keys('latest') }}, indicator.indicator, indicator.pooled_years
 
 ),
 
@@ -63,57 +58,53 @@ paired as (
 counted_part as (
 
     select
-        {{ area_keys() }},
-        indicator, kind, factor, minimum_denominator,
+        {{ area_keys('paired') }},
+        paired.indicator,
         case
-            when kind = 'share' and conversion_class is not null and numerator > denominator then denominator
-            else numerator
+            when indicator.kind = 'share' and paired.conversion_class is not null and paired.numerator > paired.denominator
+                then paired.denominator
+            else paired.numerator
         end as numerator,
-        denominator, reason, conversion_class
+        paired.denominator,
+        paired.reason,
+        paired.conversion_class
     from paired
+    inner join delivered_indicator as indicator on paired.indicator = indicator.indicator
 
 ),
 
 divided as (
 
     select
-        *,
-        factor * numerator / nullif(denominator, 0) as value,
-        case when kind = 'share' then {{ wilson_bound('numerator', 'denominator', 'factor', '-') }} end as low,
-        case when kind = 'share' then {{ wilson_bound('numerator', 'denominator', 'factor', '+') }} end as high
+        counted_part.*,
+        indicator.minimum_denominator,
+        indicator.widest_interval,
+        indicator.narrow_interval,
+        indicator.widest_relative_interval,
+        indicator.factor * counted_part.numerator / nullif(counted_part.denominator, 0) as value,
+        {{ interval_bound('indicator.interval', 'counted_part.numerator', 'counted_part.denominator', 'indicator.factor', '-') }} as ci_low,
+        {{ interval_bound('indicator.interval', 'counted_part.numerator', 'counted_part.denominator', 'indicator.factor', '+') }} as ci_high
     from counted_part
-
-),
-
-shown as (
-
-    select
-        *,
-        value as counted_value,
-        case when {{ stands_alone('conversion_class') }} then value end as shown_value
-    from divided
+    inner join delivered_indicator as indicator on counted_part.indicator = indicator.indicator
 
 )
 
 select
     {{ area_keys() }},
     indicator,
-    shown_value as value,
-    counted_value,
-    case when {{ stands_alone('conversion_class') }} then numerator end as numerator,
-    case when {{ stands_alone('conversion_class') }} then denominator end as denominator,
-    case when shown_value is not null then low end as ci_low,
-    case when shown_value is not null then high end as ci_high,
+    value,
+    value as counted_value,
+    numerator,
+    denominator,
+    case when value is not null then ci_low end as ci_low,
+    case when value is not null then ci_high end as ci_high,
     case
-        when not {{ stands_alone('conversion_class') }} then 'missing'
         when value is not null and denominator < minimum_denominator then 'unreliable'
+        when value is not null and {{ is_too_wide('value', 'ci_low', 'ci_high', 'divided') }} then 'unreliable'
         when value is not null then 'reported'
         when denominator = 0 then 'not_applicable'
         else 'missing'
     end as status,
-    case
-        when not {{ stands_alone('conversion_class') }} then 'conversion_too_uncertain'
-        when value is null then case when denominator = 0 then 'denominator_zero' else reason end
-    end as reason,
+    case when value is null then case when denominator = 0 then 'denominator_zero' else reason end end as reason,
     conversion_class
-from shown
+from divided
