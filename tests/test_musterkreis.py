@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import duckdb
@@ -15,7 +17,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from dagster_project import cli, declarations
+from dagster_project import cli, declarations, gate, landing
 from dagster_project.settings import Project, RegionData, region_data
 
 pytestmark = pytest.mark.slow
@@ -174,6 +176,35 @@ def test_a_late_or_rejected_delivery_leaves_its_municipality_missing_and_no_othe
     )
     lacking = values[values["shown"] == 0][["municipality", "period"]].to_numpy().tolist()
     assert sorted(lacking) == [["05399004", "2020-12-31"], ["05399032", "2024-12-31"]]
+
+
+def test_columns_that_changed_places_are_noticed(released: RegionData, tmp_path: Path) -> None:
+    """No identity breaks, for the header is right and only the numbers below are not: the mix of households tells."""
+    data = RegionData(tmp_path / REGION, tmp_path / "inbox")
+    sender = Path("05399004") / "haushalte"
+    shutil.copytree(released.geography, data.geography)
+    shutil.copytree(released.inbox / sender, data.inbox / sender)
+    swapped = data.inbox / sender / "Haushalte_2022-12-31.csv"
+    header, _, rows = swapped.read_text(encoding="utf-8").partition("\n")
+    names = header.split(";")
+    one, two = names.index("HH_1kind"), names.index("HH_2kind")
+    cells = [row.split(";") for row in rows.splitlines()]
+    for row in cells:
+        row[one], row[two] = row[two], row[one]
+    swapped.write_text("\n".join([header, *(";".join(row) for row in cells), ""]), encoding="utf-8")
+
+    declared = declarations.load(Project(ROOT), REGION)
+    only = replace(declared, contracts={"haushalte": declared.contracts["haushalte"]})
+    landing.land(declared.region, only.contracts["haushalte"], data)
+    receipts = [asdict(receipt) for receipt in landing.load_receipts(data, "haushalte").values()]
+    findings = {item.name: item for item in gate.judge_deliveries(only, data, {"haushalte": receipts})}
+    assert findings["breakdowns_make_all"].success
+    found = {(key["period"], key["part"]) for key in findings["mix_changes_little"].failing_keys}
+    assert found == {
+        (day, part)
+        for day in ("2022-12-31", "2023-12-31")
+        for part in ("households_children_1", "households_children_2")
+    }
 
 
 # ---------------------------------------------------------------- without
