@@ -19,9 +19,9 @@ from typing import Any
 import duckdb
 import pandas as pd
 
-from dagster_project.declarations import Check, Contract, Declarations, Suite
+from dagster_project.declarations import Check, Contract, Declarations, Region, Suite
 from dagster_project.settings import RegionData
-from dagster_project.tables import literal, write_frame
+from dagster_project.tables import connect, literal, write_frame
 
 KEYS_NAMED = 50
 BROKEN_CHECK = "Die Prüfung selbst ist fehlerhaft; Einzelheiten stehen im Protokoll des Laufs."
@@ -144,8 +144,8 @@ def _judge_source(
 def _findings_of_gate_1(
     declared: Declarations, contract: Contract, data: RegionData, readable: list[Receipt], no_yardstick: set[str]
 ) -> list[Finding]:
-    with duckdb.connect() as connection:
-        _tables_of_gate_1(connection, contract, data, readable, no_yardstick)
+    with connect() as connection:
+        _tables_of_gate_1(connection, declared.region, contract, data, readable, no_yardstick)
         return [
             _judge(connection, suite, check, contract.id)
             for suite in declared.suites_for(1, contract.id)
@@ -155,6 +155,7 @@ def _findings_of_gate_1(
 
 def _tables_of_gate_1(
     connection: duckdb.DuckDBPyConnection,
+    region: Region,
     contract: Contract,
     data: RegionData,
     readable: list[Receipt],
@@ -195,6 +196,10 @@ def _tables_of_gate_1(
             and delivery.edition = area.edition
             and delivery.level = area.level
             and not area.is_unallocated
+            and (
+                coalesce(area.municipality, '') in ('', delivery.municipality)
+                or delivery.municipality = {literal(region.region_sender or "")}
+            )
             and delivery.reference_date >= coalesce(area.exists_from, delivery.reference_date)
             and delivery.reference_date <= coalesce(area.exists_to, delivery.reference_date);
         """
@@ -272,7 +277,7 @@ def _in_short(receipt: Receipt) -> str:
 
 def load_findings(data: RegionData) -> list[dict[str, Any]]:
     """What gate 1 last found, as rows."""
-    with duckdb.connect() as connection:
+    with connect() as connection:
         found = connection.execute(f"from read_parquet({literal(data.judged / 'finding.parquet')})").df()
     rows: list[dict[str, Any]] = found.to_dict("records")
     return rows
@@ -281,7 +286,7 @@ def load_findings(data: RegionData) -> list[dict[str, Any]]:
 def deliveries_in_force(data: RegionData) -> list[dict[str, str]]:
     """The deliveries in force: source, what they are about, and the hash of their content."""
     columns = ["source", "municipality", "period", "edition", "level", "delivery", "file_name", "sha256"]
-    with duckdb.connect() as connection:
+    with connect() as connection:
         rows = connection.execute(
             f"select {', '.join(columns)} from read_parquet({literal(data.judged / 'delivery.parquet')}) "
             "where in_force order by all"
@@ -294,7 +299,7 @@ def deliveries_in_force(data: RegionData) -> list[dict[str, str]]:
 
 def judge_marts(declared: Declarations, marts: Path) -> list[Finding]:
     """Gate 2: every finding about the marts in a folder of Parquet files, one view each."""
-    with duckdb.connect() as connection:
+    with connect() as connection:
         for path in sorted(marts.glob("mart_*.parquet")):
             connection.execute(f"create temp view {path.stem} as select * from read_parquet({literal(path)})")
         return [_judge(connection, suite, check, "marts") for suite in declared.suites_for(2) for check in suite.checks]

@@ -217,7 +217,7 @@ def land(region: Region, contract: Contract, data: RegionData) -> list[Receipt]:
         _write_columns(database, contract, data)
 
         def land_one(arrival: Arrival, receipt: Receipt, repeated: Breach | None = None) -> None:
-            receipts[receipt.delivery] = _landed(database, contract, arrival, receipt, repeated, data)
+            receipts[receipt.delivery] = _landed(database, region, contract, arrival, receipt, repeated, data)
 
         twice = [item for item in waiting if _same_content(item[1], receipts)]
         with ThreadPoolExecutor(WORKERS) as workers:
@@ -330,6 +330,7 @@ def _database(region: Region, contract: Contract, data: RegionData, files: int) 
 
 def _landed(
     database: duckdb.DuckDBPyConnection,
+    region: Region,
     contract: Contract,
     arrival: Arrival,
     receipt: Receipt,
@@ -341,10 +342,12 @@ def _landed(
     What belongs to the file alone goes with its connection. `repeated` says why it is not read at all.
     """
     with database.cursor() as connection:
+
+        def know_places() -> None:
+            _know_areas(connection, region, contract, receipt, data)
+
         if repeated is None:
-            checked = check_file(
-                connection, contract, arrival, data.root, lambda: _know_areas(connection, contract, receipt, data)
-            )
+            checked = check_file(connection, contract, arrival, data.root, know_places)
         else:
             checked = _unread(connection, [repeated])
         landed = _counted(receipt, checked)
@@ -387,12 +390,12 @@ def _unread(connection: duckdb.DuckDBPyConnection, breaches: Sequence[Breach]) -
 def _accept(connection: duckdb.DuckDBPyConnection, layout: Layout, arrival: Arrival) -> Counts:
     period_text = _period_text(layout, arrival)
     if layout.contract.shape == "table":
-        return accept_area_rows(connection, layout, period_text)
+        return accept_area_rows(connection, layout, arrival.municipality, period_text)
     return accept_records(connection, layout, arrival.municipality, period_text)
 
 
 def _know_areas(
-    connection: duckdb.DuckDBPyConnection, contract: Contract, receipt: Receipt, data: RegionData
+    connection: duckdb.DuckDBPyConnection, region: Region, contract: Contract, receipt: Receipt, data: RegionData
 ) -> None:
     """The areas of its edition and level that a table may speak of."""
     if contract.shape == "records":
@@ -405,8 +408,13 @@ def _know_areas(
         where geography = $geography and edition = $edition and level = $level and not is_unallocated
             and $reference_date::date between coalesce(exists_from, $reference_date::date)
             and coalesce(exists_to, $reference_date::date)
+            and (coalesce(municipality, '') in ('', $municipality) or $municipality = $region_sender)
         """,
-        {name: getattr(receipt, name) for name in ("geography", "edition", "level", "reference_date")},
+        {
+            **{name: getattr(receipt, name) for name in ("geography", "edition", "level", "reference_date")},
+            "municipality": receipt.municipality,
+            "region_sender": region.region_sender or "",
+        },
     )
 
 

@@ -57,13 +57,15 @@ def record_facts(layout: Layout, day: date) -> Facts:
         *(f"typed_{number} as {identifier(column.name)}" for number, column in enumerate(attributes)),
         f"{untyped if attributes else 'null::varchar[]'} as untyped",
     ]
-    return lambda relation: f"""
+    return lambda relation: (
+        f"""
         select {", ".join(taken)}
         from (
             select {", ".join(["*", *typed])}
             from (select {", ".join(["*", *dates])} from (select {", ".join([*addresses, *trimmed])} from {relation}))
         )
     """
+    )
 
 
 def accept_records(
@@ -271,9 +273,7 @@ def _find_breaches(connection: duckdb.DuckDBPyConnection, layout: Layout, period
     connection.execute("insert into breach " + " union all ".join(found))
     attributes = layout.of_role("attribute")
     beyond = [_beyond(column) for column in attributes if _has_bounds(column)]
-    connection.execute(
-        f"create temp table suspect as from line where {' or '.join(['untyped is not null', *beyond])}"
-    )
+    connection.execute(f"create temp table suspect as from line where {' or '.join(['untyped is not null', *beyond])}")
     if connection.execute("select count(*) from suspect").fetchone() != (0,):
         found = [_untyped(column, number) for number, column in enumerate(attributes, start=1)]
         found += [_out_of_range(column) for column in attributes if _has_bounds(column)]

@@ -17,12 +17,13 @@ from typing import Any
 
 import duckdb
 
+from dagster_project.area_rows import area_key
 from dagster_project.declarations import Contract, DeclarationError, Geography, Mistake, Region
 from dagster_project.declarations.yaml_files import AnyDeclared, read_file
 from dagster_project.landing import Arrival, CheckedFile, check_file, claimed
 from dagster_project.settings import Project
 from dagster_project.sharing import Fault
-from dagster_project.tables import identifier, literal
+from dagster_project.tables import connect, identifier, literal
 
 STREET_COLUMNS = ("ags", "street_key", "number_from", "suffix_from", "number_to", "suffix_to", "side", "area")
 HOUSE_NUMBERS = ("number_from", "number_to")
@@ -110,8 +111,7 @@ def check_delivery(
             f"ungelesen. Vereinbarte Namen (reguläre Ausdrücke):\n{names}"
         )
     given = _Given(contract, folder, region, areas, streets)
-    with tempfile.TemporaryDirectory() as workspace, duckdb.connect() as connection:
-        connection.execute(f"set temp_directory = {literal(workspace)}")
+    with tempfile.TemporaryDirectory() as workspace, connect(spill=Path(workspace)) as connection:
         checked = check_file(
             connection, contract, arrival, Path(workspace), lambda: _know_places(connection, given, arrival)
         )
@@ -211,9 +211,13 @@ def _know_places(connection: duckdb.DuckDBPyConnection, given: _Given, arrival: 
     elif given.areas is not None:
         _list_areas(connection, given.contract, arrival, given.areas)
     else:
-        key, digits = identifier(given.contract.key.name), given.contract.key.pad
-        padded = f" union all select lpad({key}, {digits}, '0') from line" if digits else ""
-        connection.execute(f"create temp table expected_area as select {key} as area from line{padded}")
+        written, padded = (
+            area_key(given.contract.key.model_copy(update=update), arrival.municipality)
+            for update in ({"pad": None}, {})
+        )
+        connection.execute(
+            f"create temp table expected_area as select {written} as area from line union select {padded} from line"
+        )
 
 
 def _list_areas(connection: duckdb.DuckDBPyConnection, contract: Contract, arrival: Arrival, areas: Path) -> None:
@@ -226,6 +230,11 @@ def _list_areas(connection: duckdb.DuckDBPyConnection, contract: Contract, arriv
     conditions += [
         f"{day} {sign} coalesce(try_cast({name} as date), {day})" for name, sign in bounds.items() if name in columns
     ]
+    if "municipality" in columns:
+        # a municipality's own file holds its areas only; the region's offices are no municipality
+        sender = literal(arrival.municipality)
+        known = "select municipality from given_file where municipality is not null"
+        conditions.append(f"(municipality is null or municipality = {sender} or {sender} not in ({known}))")
     if "is_unallocated" in columns:
         conditions.append("not is_unallocated::boolean")
     connection.execute(

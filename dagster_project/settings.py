@@ -89,6 +89,16 @@ class RegionData:
         return self.root / "judged"
 
     @property
+    def support(self) -> Path:
+        """Which crosswalks are needed, and how many live on each support area (written by dbt)."""
+        return self.root / "support"
+
+    @property
+    def crosswalk(self) -> Path:
+        """Weights that carry figures over from one geography to another (written by `geography.crosswalk`)."""
+        return self.root / "crosswalk"
+
+    @property
     def protection(self) -> Path:
         """Cells that must not be shown (written by `disclosure`)."""
         return self.root / "protection"

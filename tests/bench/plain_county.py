@@ -30,12 +30,13 @@ RETIREMENT_AGE = {2019: 788, 2020: 789, 2021: 790, 2022: 791, 2023: 792, 2024: 7
 REGISTERS = {
     "bestand_*.csv": (
         "delim = ';'",
-        "AGS, STRSCHL, HNR, coalesce(HNRZUS, ''), strptime(GEBDAT, '%Y%m%d'), STAAT1 != '000', MIGRA != '0', WOHNST = 'H'",
+        "AGS, STRSCHL, HNR, coalesce(HNRZUS, ''), strptime(GEBDAT, '%Y%m%d'), "
+        "STAAT1 != '000', MIGRA != '0', WOHNST = 'H'",
     ),
     "ewo_*.csv": (
         "delim = ','",
-        "left(strassen_id, 8), substr(strassen_id, 9), hausnummer, coalesce(zusatz, ''), strptime(geburtsdatum, '%Y-%m-%d'), "
-        "staatsangehoerigkeit != 'DE', mhg != '0', wohnungsstatus = '1'",
+        "left(strassen_id, 8), substr(strassen_id, 9), hausnummer, coalesce(zusatz, ''), "
+        "strptime(geburtsdatum, '%Y-%m-%d'), staatsangehoerigkeit != 'DE', mhg != '0', wohnungsstatus = '1'",
     ),
     "EINW*.TXT": (
         "delim = ';', encoding = 'latin-1'",
@@ -45,7 +46,8 @@ REGISTERS = {
     "Personenbestand*.tsv": (
         "delim = '\t'",
         "Gemeindeschlüssel, lpad(Straßenschlüssel, 5, '0'), Hausnummer, coalesce(Buchstabe, ''), "
-        "strptime(Geburtstag, '%Y-%m-%d'), Staatsangehörigkeit != '000', Migrationshintergrund != '0', Hauptwohnung = 'ja'",
+        "strptime(Geburtstag, '%Y-%m-%d'), Staatsangehörigkeit != '000', Migrationshintergrund != '0', "
+        "Hauptwohnung = 'ja'",
     ),
 }
 
@@ -122,7 +124,9 @@ RATIOS = {
 }
 
 # one row per block, municipality, period and measure; everything after it is small
-COUNT_SQL = "create table block_count (block text, ags text, period text, reference_date date, measure text, value double)"
+COUNT_SQL = """
+create table block_count (block text, ags text, period text, reference_date date, measure text, value double)
+"""
 
 PLACES_SQL = """
 create table street as
@@ -258,7 +262,7 @@ def count_households(connection: duckdb.DuckDBPyConnection, inbox: Path) -> None
 
 
 def count_departments(connection: duckdb.DuckDBPyConnection, inbox: Path) -> None:
-    """Records of the county's departments; day care on 1 March stands beside the residents of the 31 December before."""
+    """Records of the county's departments; day care on 1 March meets the residents of the 31 December before."""
     for folder, (encoding, measures) in DEPARTMENTS.items():
         connection.execute(
             f"""
