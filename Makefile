@@ -18,7 +18,7 @@ dev: $(INSTALLED)
 	$(BIN)/sozialraum dev
 
 bench: $(INSTALLED)
-	$(BIN)/python tests/bench/bench.py
+	set -e; for bench in tests/bench/bench_*.py; do $(BIN)/python $$bench; echo; done
 
 check: $(INSTALLED)
 	$(BIN)/sozialraum check
