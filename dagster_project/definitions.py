@@ -382,9 +382,9 @@ def _first_mart(frame: str) -> str:
 
 
 def _source_files(root: Path) -> Iterator[Path]:
-    """Models and pages; staging models are made from the contracts, which count as declarations."""
+    """Models and pages."""
     for pattern in ("dbt/models/**/*", "dbt/macros/**/*", "dbt/*.yml", "reports/**/*"):
-        yield from (path for path in root.glob(pattern) if path.is_file() and "staging" not in path.parts)
+        yield from (path for path in root.glob(pattern) if path.is_file())
 
 
 def _report(findings: list[gate.Finding]) -> None:

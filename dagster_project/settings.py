@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+PRIVATE = 0o077  # bits that group and others do not get
+
 
 @dataclass(frozen=True)
 class Project:
@@ -107,6 +109,11 @@ class RegionData:
         return self.root / "marts"
 
     @property
+    def dbt_project(self) -> Path:
+        """The checkout's dbt project, linked, with the staging models in it (written by `transform`)."""
+        return self.root / "dbt"
+
+    @property
     def dbt_target(self) -> Path:
         return self.root / "dbt_target"
 
@@ -139,8 +146,15 @@ def dagster_home() -> Path:
 
 @contextmanager
 def exclusive(data: RegionData) -> Iterator[None]:
-    """One step at a time in a region's folder; the lock dies with its process."""
+    """One step at a time in a region's folder; the lock dies with its process.
+
+    What a step creates is its owner's alone, whatever library creates it; a release opens itself when it is sealed.
+    """
     data.root.mkdir(parents=True, exist_ok=True)
     with (data.root / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        before = os.umask(PRIVATE)
+        try:
+            yield
+        finally:
+            os.umask(before)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -53,14 +52,17 @@ def build(
     """
     ground = Ground(region, geography, folders, Atlas(areas), needs / "mass.parquet", output / "stored")
     crosswalks = [_Crosswalk(ground, *need) for need in _needs(ground, needs / "need.parquet")]
-    overdispersion = _overdispersion(crosswalks)
+    overdispersion = _overdispersion(ground, crosswalks)
     tables = [crosswalk.rows(overdispersion) for crosswalk in crosswalks]
-    findings = [row for crosswalk in crosswalks for row in crosswalk.findings(overdispersion)]
-    weighted = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(WEIGHT_TYPES))
-    write_frame(weighted[list(WEIGHT_TYPES)], output / "weight.parquet", WEIGHT_TYPES)
-    found = pd.DataFrame(findings, columns=list(FINDING_TYPES))
-    write_frame(found, output / "finding.parquet", FINDING_TYPES)
-    return {"computed": len(ground.computed), "reused": len(ground.reused), "weights": len(weighted)}
+    findings = [crosswalk.findings(overdispersion) for crosswalk in crosswalks]
+    _write(tables, WEIGHT_TYPES, output / "weight.parquet")
+    _write(findings, FINDING_TYPES, output / "finding.parquet")
+    return {"computed": len(ground.computed), "reused": len(ground.reused), "weights": sum(map(len, tables))}
+
+
+def _write(tables: list[pd.DataFrame], types: dict[str, str], path: Path) -> None:
+    rows = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(types))
+    write_frame(rows[list(types)], path, types)
 
 
 def _needs(ground: Ground, path: Path) -> Iterator[tuple[Layer, str, str]]:
@@ -70,24 +72,23 @@ def _needs(ground: Ground, path: Path) -> Iterator[tuple[Layer, str, str]]:
         yield ground.atlas.layer(row.geography, row.edition, row.level), row.universe, str(row.reference_date)[:10]
 
 
-def _overdispersion(crosswalks: list[_Crosswalk]) -> dict[str, float]:
-    """How unevenly people of one kind live, by basis: fitted over all crosswalks, each source layer once."""
-    latest: dict[tuple[str, str], _Crosswalk] = {}
-    for crosswalk in crosswalks:
-        for basis in (*crosswalk.ladder, AREA):
-            known = latest.get((crosswalk.source.digest, basis))
-            if known is None or known.day < crosswalk.day:
-                latest[crosswalk.source.digest, basis] = crosswalk
-    found = [crosswalk.moments(basis) for (_, basis), crosswalk in latest.items()]
-    fitted: dict[str, float] = {}
+def _overdispersion(ground: Ground, crosswalks: list[_Crosswalk]) -> dict[str, float]:
+    """How unevenly people of one kind live, by basis: fitted over all source layers, each on its latest day.
+
+    On support areas it is fitted with the first basis of the common ladder that has them, and holds for all of them.
+    """
+    support = ground.region.support
+    areas = next((name for name in support.ladder if support.bases[name].level is not None), None)
+    fitted_with = {name: areas if basis.level is not None else name for name, basis in support.bases.items()}
+    latest = {crosswalk.source.digest: crosswalk for crosswalk in sorted(crosswalks, key=lambda item: item.day)}
+    wanted = {basis for basis in fitted_with.values() if basis is not None} | {AREA}
+    found = [crosswalk.moments(basis) for crosswalk in latest.values() for basis in sorted(wanted)]
+    fitted = {AREA: error.UNKNOWN_OF_AREA, **dict.fromkeys(fitted_with.values(), error.UNKNOWN)}
     if found:
         summed = pd.concat(found).groupby(["basis", "truth"], as_index=False)[["numerator", "denominator"]].sum()
-        fitted = {basis: error.overdispersion(rows) for basis, rows in summed.groupby("basis")}
-    unknown = {AREA: error.UNKNOWN_OF_AREA}
-    return {
-        basis: fitted[basis] if fitted.get(basis, np.nan) >= 0 else unknown.get(basis, error.UNKNOWN)
-        for _, basis in latest
-    }
+        values = {basis: error.overdispersion(rows) for basis, rows in summed.groupby("basis")}
+        fitted |= {basis: value for basis, value in values.items() if value >= 0}
+    return {AREA: fitted[AREA], **{name: fitted[basis] for name, basis in fitted_with.items()}}
 
 
 class _Crosswalk:
@@ -108,9 +109,7 @@ class _Crosswalk:
 
     def rows(self, overdispersion: dict[str, float]) -> pd.DataFrame:
         """The weights onto each level, as rows of `WEIGHT_TYPES`."""
-        parts = [self.source.digest, self.target.digest, repr(self.levels)]
-        parts += [f"{name} {held.digest}" for name, held in self.ladder.items()]
-        rows = self.ground.stored("weights", parts, self._weights)
+        rows = self.ground.stored("weights", self._depends_on(), self._weights)
         return rows.assign(
             **self._named(),
             geography=self.target.geography,
@@ -119,38 +118,55 @@ class _Crosswalk:
             overdispersion=rows["basis"].map(overdispersion),
         )
 
-    def findings(self, overdispersion: dict[str, float]) -> list[dict[str, Any]]:
-        """What is to be known about this crosswalk; `basis` where a number is about one rung of the ladder."""
-        base = weights.choose([*self._masses(), self._land()], self.ground.touching(self.source, self.target))
-        weighted = base[base["weight"] > 0]
+    def findings(self, overdispersion: dict[str, float]) -> pd.DataFrame:
+        """What is to be known about this crosswalk, as rows of `FINDING_TYPES`."""
+        rows = self.ground.stored("findings", self._depends_on(), self._findings)
+        bases = rows.loc[rows["finding"] == "sources_on_basis", "basis"]
+        fitted = pd.DataFrame({"finding": "overdispersion", "basis": bases, "number": bases.map(overdispersion)})
+        return pd.concat([rows, fitted]).assign(**self._named())
+
+    def _depends_on(self) -> list[str]:
+        parts = [self.source.digest, self.target.digest, repr(self.levels)]
+        return parts + [f"{name} {held.digest}" for name, held in self.ladder.items()]
+
+    def _findings(self) -> pd.DataFrame:
+        """One number a row; `basis` where it is about one rung of the ladder."""
+        rungs = [*self._masses(), self._land()]
+        weighted = weights.choose(rungs, error.NO_PAIRS)
         slivers, square_metres = self.ground.slivers(self.source, self.target) if not self._by_key() else (0, 0.0)
-        numbers: dict[tuple[str, str | None], float] = {
-            ("sources", None): len(self.source.keys),
-            ("sources_without_target", None): len(self.source.keys) - weighted["source"].nunique(),
-            ("sources_split", None): int((weighted.groupby("source").size() > 1).sum()),
-            ("targets_without_source", None): len(self.target.keys) - weighted["target"].nunique(),
-            ("slivers", None): slivers,
-            ("square_metres_of_slivers", None): square_metres,
-            ("round_trip_error", None): weights.round_trip_error([*self._masses(), self._land()]),
-        }
-        for basis, number in weighted.drop_duplicates("source")["basis"].value_counts().sort_index().items():
-            numbers["sources_on_basis", str(basis)] = int(number)
-            numbers["overdispersion", str(basis)] = overdispersion[str(basis)]
+        rows: list[tuple[str, str | None, float]] = [
+            ("sources", None, len(self.source.keys)),
+            ("sources_without_target", None, len(self.source.keys) - weighted["source"].nunique()),
+            ("sources_split", None, int((weighted.groupby("source").size() > 1).sum())),
+            ("targets_without_source", None, len(self.target.keys) - weighted["target"].nunique()),
+            ("slivers", None, slivers),
+            ("square_metres_of_slivers", None, square_metres),
+            ("round_trip_error", None, weights.round_trip_error(rungs)),
+        ]
+        on_basis = weighted.drop_duplicates("source")["basis"].value_counts().sort_index()
+        rows += [("sources_on_basis", str(basis), int(number)) for basis, number in on_basis.items()]
         for name, held in self.ladder.items():
-            if held.points is not None:
-                counted = (self.ground.doubtful_points(held.points, layer) for layer in (self.source, self.target))
-                for where, words in zip(("source", "target"), counted, strict=True):
-                    numbers.update({(f"{where}_{word}", name): number for word, number in words.items()})
-        named = self._named()
-        return [{**named, "finding": key, "basis": basis, "number": float(n)} for (key, basis), n in numbers.items()]
+            for where, layer in (("source", self.source), ("target", self.target)):
+                if held.points is not None:
+                    doubtful = self.ground.doubtful_points(held.points, layer)
+                    rows += [(f"{where}_{word}", name, number) for word, number in doubtful.items()]
+        return pd.DataFrame(rows, columns=["finding", "basis", "number"]).astype({"number": "float64"})
 
     def moments(self, basis: str) -> pd.DataFrame:
         """How far this crosswalk's weights of one basis miss what is known."""
-        if basis == AREA:
-            return error.moments(self._land(), self._masses()[:1], is_universe=False)
-        held = self.ladder[basis]
-        truths = [self._mass(truth) for truth in self.ground.truths(basis, self.day)]
-        return error.moments(self._mass(held), truths, is_universe=held.points is None)
+        ground = self.ground
+        held = next(iter(self.ladder.values()), None) if basis == AREA else ground.held(basis, self.day)
+        if held is None:
+            return error.moments(self._land(), [], is_universe=False)
+        truths = [held] if basis == AREA else ground.truths(basis, self.day)
+        parts = [self.source.digest, self.target.digest, basis, held.digest, *(truth.digest for truth in truths)]
+
+        def compute() -> pd.DataFrame:
+            masses = self._land() if basis == AREA else self._mass(held)
+            is_universe = basis != AREA and held.points is None
+            return error.moments(masses, [self._mass(truth) for truth in truths], is_universe)
+
+        return ground.stored("moments", parts, compute)
 
     # ---------------------------------------------------------------- weights
 
@@ -180,6 +196,10 @@ class _Crosswalk:
                     }
                 )
             )
+            # a target that no source touches is there as well, without any source
+            alone = np.setdiff1d(np.arange(len(layer.keys)), rows["target"])
+            nobody = {"source_area": None, "weight": 0.0, "is_whole": False, "share_of_target": 0.0, "coverage": 0.0}
+            found.append(pd.DataFrame({"level": level, "level_rank": rank, "area": layer.keys[alone]}).assign(**nobody))
         return pd.concat(found, ignore_index=True)
 
     def _above(self, level: str) -> Positions:

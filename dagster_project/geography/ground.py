@@ -55,6 +55,7 @@ class Ground:
         self.reused: set[Path] = set()
         self._folders, self._mass_file, self._store = folders, masses, store
         self._points: dict[str, tuple[pd.DataFrame, str]] = {}
+        self._known: dict[Any, Any] = {}
 
     def target(self, level: str) -> Layer:
         """A level of the edition the region reports on."""
@@ -89,6 +90,13 @@ class Ground:
 
     def masses(self, held: Held, source: Layer, target: Layer) -> Masses:
         """How much of the mass lies in which source and which target."""
+        found: Masses = self._once(
+            ("masses", held.basis, held.digest, source.digest, target.digest),
+            lambda: self._masses(held, source, target),
+        )
+        return found
+
+    def _masses(self, held: Held, source: Layer, target: Layer) -> Masses:
         if held.points is not None:
             one, other = (self.point_labels(held.points, layer)["area"].to_numpy() for layer in (source, target))
             mass = held.rows["mass"].to_numpy()
@@ -139,6 +147,12 @@ class Ground:
 
     def _area_labels(self, ground: Layer, layer: Layer) -> npt.NDArray[Any]:
         """The area each support area lies in: by key where the same geography knows it, else by a point inside it."""
+        found: npt.NDArray[Any] = self._once(
+            ("area_labels", ground.digest, layer.digest, layer.level), lambda: self._label_areas(ground, layer)
+        )
+        return found
+
+    def _label_areas(self, ground: Layer, layer: Layer) -> npt.NDArray[Any]:
         if layer.geography == ground.geography:
             own = self.atlas.layer(layer.geography, layer.edition, ground.level)
             position = own.positions(pd.Series(ground.keys))
@@ -187,7 +201,14 @@ class Ground:
             self.computed.add(path)
         elif path not in self.computed:
             self.reused.add(path)
-        return read(path)
+        found: pd.DataFrame = self._once(path, lambda: read(path))
+        return found
+
+    def _once(self, name: Any, compute: Callable[[], Any]) -> Any:
+        """What was asked for before in this run is there."""
+        if name not in self._known:
+            self._known[name] = compute()
+        return self._known[name]
 
 
 def read(path: Path) -> pd.DataFrame:

@@ -46,6 +46,7 @@ part as (
         weight.edition,
         weight.level,
         weight.area,
+        weight.source_area,
         weight.base_rank,
         weight.weight,
         weight.is_whole,
@@ -84,7 +85,7 @@ summed as (
     select
         source, source_geography, source_edition, source_level, base_rank,
         geography, edition, level, area, period, reference_date, measure, universe,
-        count(case when weight > 0 and value is null then 1 end) as parts_without_value,
+        count(case when weight > 0 and value is null or source_area is null then 1 end) as parts_without_value,
         sum(case when weight > 0 then weight * value else 0 end) as value,
         case when max(is_estimate) = 0 then sum(case when is_whole then value else 0 end) end as lower_bound,
         case when max(is_estimate) = 0 then sum(value) end as upper_bound,
@@ -93,6 +94,7 @@ summed as (
         sum({{ variance_of_piece('value', 'weight', 'source_mass', 'overdispersion') }}) as variance,
         count(case when weight > 0 and not is_whole then 1 end) as split_parts,
         count(case when weight > 0 then 1 end) as parts,
+        count(case when weight > 0 then value end) as parts_with_value,
         sum(case when value is null then share_of_target else 0 end) + 1 - coalesce(max(coverage), 1) as missing_share,
         max(coverage) as coverage,
         min(basis) as first_basis,
@@ -116,7 +118,6 @@ ranked as (
                 base_rank desc, source_geography, source_edition, source_level, source
         ) as preference
     from summed
-    where parts > 0
 
 ),
 
@@ -147,7 +148,9 @@ select
     source_level,
     case when parts_without_value = 0 then round(value, 6) end as value,
     case when parts_without_value = 0 then 'reported' else 'missing' end as status,
-    case when parts_without_value > 0 then 'incomplete_parts' end as reason,
+    case
+        when parts_without_value > 0 then case when parts_with_value = 0 then 'not_delivered' else 'incomplete_parts' end
+    end as reason,
     case when parts_without_value = 0 then lower_bound end as lower_bound,
     case when parts_without_value = 0 then upper_bound end as upper_bound,
     case when parts_without_value = 0 then standard_error end as standard_error,
