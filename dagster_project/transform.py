@@ -1,14 +1,8 @@
 """dbt: from accepted deliveries to the candidate marts. dbt alone opens the warehouse file.
 
-<<<<<<< HEAD
 Reads  raw/, catalogue/, geography/, crosswalk/, judged/, protection/ of a region, and all declared contracts.
-Writes dbt/models/staging/ (one view per contract, made from the contract), warehouse.duckdb, support/*.parquet (what a
-       crosswalk needs) and marts/*.parquet.
-=======
-Reads  raw/, catalogue/, geography/, judged/, protection/ of a region, and all declared contracts.
 Writes dbt/ (links to the checkout's dbt project, and in models_made/ one view per contract, made from the contract),
-       warehouse.duckdb and marts/*.parquet.
->>>>>>> main
+       warehouse.duckdb, support/*.parquet (what a crosswalk needs) and marts/*.parquet.
 
 Beside the observations, the warehouse and the marts stands a note of what they were built from; it is there only while
 they are whole.

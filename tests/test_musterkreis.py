@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import duckdb
@@ -15,7 +17,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from dagster_project import cli, declarations
+from dagster_project import cli, declarations, gate, landing
 from dagster_project.settings import Project, RegionData, region_data
 
 pytestmark = pytest.mark.slow
@@ -76,7 +78,8 @@ def sides() -> list[tuple[str, str, str]]:
 BESIDE_TRUTH = """
     select
         ours.edition, ours.level, ours.area, ours.municipality, ours.period, ours.reference_date,
-        ours.{side} as ours, truth.value as truth, ours.reason
+        ours.{side} as ours, truth.value as truth, ours.reason,
+        ours.status = 'estimated' or coalesce(ours.conversion_class, 'A') != 'A' as is_converted
     from mart_indicator_value as ours
     inner join truth
         on ours.edition = truth.edition and ours.level = truth.level and ours.area = truth.area
@@ -97,7 +100,7 @@ def test_every_count_equals_the_truth(
     parameters = {"indicator": indicator, "measure": measure}
     found = marts.execute(BESIDE_TRUTH.format(side=side), parameters).df()
     assert len(found.dropna(subset="ours"))
-    assert found[found["ours"].notna() & (found["ours"] != found["truth"])].empty
+    assert found[found["ours"].notna() & ~found["is_converted"] & (found["ours"] != found["truth"])].empty
 
 
 # ---------------------------------------------------------------- with dirt
@@ -142,7 +145,7 @@ def test_every_difference_from_the_truth_is_explained_by_a_row_of_a_receipt(
     missing = found[found["ours"].isna()]
     assert missing["reason"].notna().all()
     # of the finest level: every row moves one count in its area, and one more where it came from no area at all
-    finest = found[(found["level"] == "wohnplatz") & found["ours"].notna()]
+    finest = found[(found["level"] == "wohnplatz") & found["ours"].notna() & ~found["is_converted"]]
     finest = finest.assign(off=(finest["ours"] - finest["truth"]).abs())
     listed = listed_rows(soiled)
     listed = listed[listed["source"].isin(sources_of(measure))]
@@ -174,6 +177,35 @@ def test_a_late_or_rejected_delivery_leaves_its_municipality_missing_and_no_othe
     )
     lacking = values[values["shown"] == 0][["municipality", "period"]].to_numpy().tolist()
     assert sorted(lacking) == [["05399004", "2020-12-31"], ["05399032", "2024-12-31"]]
+
+
+def test_columns_that_changed_places_are_noticed(released: RegionData, tmp_path: Path) -> None:
+    """No identity breaks, for the header is right and only the numbers below are not: the mix of households tells."""
+    data = RegionData(tmp_path / REGION, tmp_path / "inbox")
+    sender = Path("05399004") / "haushalte"
+    shutil.copytree(released.geography, data.geography)
+    shutil.copytree(released.inbox / sender, data.inbox / sender)
+    swapped = data.inbox / sender / "Haushalte_2022-12-31.csv"
+    header, _, rows = swapped.read_text(encoding="utf-8").partition("\n")
+    names = header.split(";")
+    one, two = names.index("HH_1kind"), names.index("HH_2kind")
+    cells = [row.split(";") for row in rows.splitlines()]
+    for row in cells:
+        row[one], row[two] = row[two], row[one]
+    swapped.write_text("\n".join([header, *(";".join(row) for row in cells), ""]), encoding="utf-8")
+
+    declared = declarations.load(Project(ROOT), REGION)
+    only = replace(declared, contracts={"haushalte": declared.contracts["haushalte"]})
+    landing.land(declared.region, only.contracts["haushalte"], data)
+    receipts = [asdict(receipt) for receipt in landing.load_receipts(data, "haushalte").values()]
+    findings = {item.name: item for item in gate.judge_deliveries(only, data, {"haushalte": receipts})}
+    assert findings["breakdowns_make_all"].success
+    found = {(key["period"], key["part"]) for key in findings["mix_changes_little"].failing_keys}
+    assert found == {
+        (day, part)
+        for day in ("2022-12-31", "2023-12-31")
+        for part in ("households_children_1", "households_children_2")
+    }
 
 
 # ---------------------------------------------------------------- without
@@ -236,6 +268,23 @@ def test_every_cell_has_a_value_or_a_reason(marts: duckdb.DuckDBPyConnection) ->
         "select count(*) from mart_indicator_value where (value is null) and reason is null and status != 'suppressed'"
     ).fetchone()
     assert found == (0,)
+
+
+def test_the_county_reports_28_indicators_on_every_area_in_every_year(marts: duckdb.DuckDBPyConnection) -> None:
+    """A row for each of 81 areas in 6 years, with a value or the reason for none; votes as often as there were."""
+    declared = declarations.load(Project(ROOT), REGION)
+    assert len(declared.reported_indicators) == 28
+    assert {item.theme for item in declared.reported_indicators.values()} >= {
+        "demografie", "integration", "haushalte", "armut", "arbeit", "jugendhilfe", "bildung", "gesundheit", "wohnen",
+        "teilhabe",
+    }  # fmt: skip
+    rows = marts.execute(
+        "select indicator, count(*) from mart_indicator_value "
+        "inner join mart_area using (geography, edition, level, area) "
+        "where level = 'wohnplatz' and edition = '2022' and not is_unallocated group by indicator"
+    ).fetchall()
+    expected = {name: 81 if name.startswith("turnout") else 81 * 6 for name in declared.reported_indicators}
+    assert dict(rows) == expected
 
 
 def test_comparisons_are_formed_from_what_is_shown(marts: duckdb.DuckDBPyConnection) -> None:
