@@ -13,7 +13,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy.typing as npt
 import pandas as pd
 
@@ -23,7 +22,7 @@ from dagster_project.geography import error, overlay, support, weights
 from dagster_project.geography.intake import find_file
 from dagster_project.geography.layers import Atlas, Layer
 from dagster_project.geography.weights import PAIR, Masses
-from dagster_project.tables import literal, write_frame
+from dagster_project.tables import connect, literal, write_frame
 
 CODE = [Path(str(module.__file__)).read_bytes().hex() for module in (support, overlay, weights, error)]
 HOW = {
@@ -213,7 +212,7 @@ class Ground:
 
 def read(path: Path) -> pd.DataFrame:
     """A Parquet file as a frame."""
-    with duckdb.connect() as connection:
+    with connect() as connection:
         return connection.execute(f"from read_parquet({literal(path)})").df()
 
 

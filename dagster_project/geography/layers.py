@@ -10,13 +10,12 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import shapely
 
-from dagster_project.tables import literal
+from dagster_project.tables import connect, literal
 
 Outlines = npt.NDArray[np.object_]
 Texts = npt.NDArray[np.object_]
@@ -91,5 +90,5 @@ class Atlas:
 
     @staticmethod
     def _rows(query: str, parameters: tuple[str, ...]) -> pd.DataFrame:
-        with duckdb.connect() as connection:
+        with connect() as connection:
             return connection.execute(query, list(parameters)).df()
