@@ -21,7 +21,7 @@ import duckdb
 
 from dagster_project.declarations import UNALLOCATED, Column
 from dagster_project.declarations.contracts import ADDRESS_PARTS
-from dagster_project.reading import Counts, Facts, Layout
+from dagster_project.reading import Counts, Facts, Layout, count_restored, padded
 from dagster_project.tables import identifier, literal
 
 OLDEST = 120  # years; nobody in a register is older
@@ -89,7 +89,9 @@ def accept_records(
         """
     ).fetchone()
     assert counted is not None
-    return Counts(read=counted[0], quarantined=counted[1], unallocated=counted[2])
+    keys = [column for column in layout.of_role("address") if column.part is not None]
+    corrections = count_restored(connection, keys, "address", "records")
+    return Counts(read=counted[0], quarantined=counted[1], unallocated=counted[2], corrections=tuple(corrections))
 
 
 def _address(layout: Layout) -> str:
@@ -103,7 +105,7 @@ def _place_addresses(connection: duckdb.DuckDBPyConnection, layout: Layout, send
     for column in layout.of_role("address"):
         text = f"trim({identifier(column.name)})"
         if column.part is not None:
-            parts[column.part] = _padded(text, column.pad)
+            parts[column.part] = padded(text, column.pad)
             continue
         assert column.pattern is not None
         for part, group in re.compile(column.pattern).groupindex.items():
@@ -113,7 +115,7 @@ def _place_addresses(connection: duckdb.DuckDBPyConnection, layout: Layout, send
         f"""
         create temp table address as
         with written as (
-            select distinct {_address(layout)} from line
+            select {_address(layout)}, count(*) as records from line group by {_address(layout)}
         ),
         split as (
             select row_number() over () as address, *, {", ".join(wanted)} from written
@@ -137,6 +139,7 @@ def _place_addresses(connection: duckdb.DuckDBPyConnection, layout: Layout, send
         street as (select distinct ags, street_key from street_range)
         select
             {", ".join(f"numbered.{identifier(column.name)}" for column in layout.of_role("address"))},
+            numbered.records,
             part_ags as placed_municipality,
             coalesce(hit.area, part_ags || {literal(UNALLOCATED)}) as placed_area,
             part_ags in (select ags from municipality) as is_known,
@@ -151,13 +154,6 @@ def _place_addresses(connection: duckdb.DuckDBPyConnection, layout: Layout, send
         left join street on numbered.part_ags = street.ags and numbered.part_street_key = street.street_key
         """
     )
-
-
-def _padded(text: str, digits: int | None) -> str:
-    if digits is None:
-        return text
-    short = f"regexp_full_match({text}, '[0-9]+') and length({text}) < {digits}"
-    return f"case when {short} then lpad({text}, {digits}, '0') else {text} end"
 
 
 def _date(column: Column) -> str:
