@@ -1,0 +1,42 @@
+"""A page as a PDF with page numbers, bookmarks and tags.
+
+Reads a finished page of the site and the style sheets; writes one PDF. The same page becomes the same bytes.
+WeasyPrint needs Pango of the operating system; where that is missing there are no PDFs, and nothing links to one.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+
+@cache
+def possible() -> bool:
+    """Whether PDFs can be made here."""
+    try:
+        import weasyprint  # noqa: F401
+    except (ImportError, OSError) as error:
+        log.warning("no PDFs: %s", str(error).splitlines()[0])
+        return False
+    return True
+
+
+def write_pdf(page: Path, target: Path, static: Path) -> None:
+    """Set ``page`` in the style sheet ``paged.css`` of the folder ``static``; nothing outside them is loaded."""
+    import weasyprint
+    from weasyprint.text.fonts import FontConfiguration
+
+    logging.getLogger("weasyprint").setLevel(logging.ERROR)
+    logging.getLogger("fontTools").setLevel(logging.ERROR)
+    fonts = FontConfiguration()
+    sheets = [weasyprint.CSS(filename=str(static / name), font_config=fonts) for name in ("style.css", "paged.css")]
+    document = weasyprint.HTML(string=page.read_text(encoding="utf-8"), base_url=str(page), url_fetcher=_nothing)
+    document.write_pdf(str(target), stylesheets=sheets, font_config=fonts, pdf_variant="pdf/ua-1", custom_metadata=False)
+
+
+def _nothing(url: str) -> dict[str, object]:
+    """The page is whole as it is; style sheets are given."""
+    raise ValueError(f"not loaded: {url}")

@@ -1,0 +1,34 @@
+"""One more process that renders pages; ``build`` starts it.
+
+Reads an order as JSON from standard input. Writes pages, and what it did as JSON to standard output.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from dagster_project.reports import paged
+from dagster_project.reports.build import render_tasks
+from dagster_project.reports.errors import PageError
+from dagster_project.reports.site import Site
+
+
+def main() -> None:
+    """Render the ordered pages; an error in a page is part of the answer."""
+    order = json.load(sys.stdin)
+    cache = Path(order["cache"]) if order["cache"] else None
+    try:
+        site = Site(Path(order["pages"]), Path(order["marts"]), cache, paged=paged.possible())
+        tasks = [(source, number) for source, number in order["tasks"]]
+        answer = {"done": render_tasks(site, tasks, Path(order["scratch"]))}
+    except PageError as error:
+        answer = {
+            "error": {"message": error.message, "page": error.page, "line": error.line, "query": error.query}
+        }
+    json.dump(answer, sys.stdout, ensure_ascii=True)
+
+
+if __name__ == "__main__":
+    main()
