@@ -247,12 +247,12 @@ def heat(
     domain = ["1", "2", "3", "4", "5", "–"]
     return {
         "data": {"values": values},
-        "width": {"step": 30}, "height": {"step": 22},
+        "width": {"step": 34}, "height": {"step": 23},
         "encoding": {
             "x": {"field": "column", "type": "nominal", "sort": list(columns), "title": None,
-                  "axis": {"orient": "top", "labelAngle": -55, "labelLimit": 150, "domain": False, "ticks": False}},
+                  "axis": {"orient": "top", "labelAngle": -50, "labelLimit": 190, "domain": False, "ticks": False}},
             "y": {"field": "row", "type": "nominal", "sort": list(rows), "title": None,
-                  "axis": {"labelLimit": 210, "domain": False, "ticks": False}},
+                  "axis": {"labelLimit": 280, "domain": False, "ticks": False}},
         },
         "layer": [
             {"mark": {"type": "rect", "stroke": "white", "strokeWidth": 1.5},

@@ -118,6 +118,11 @@ class TextComponents(Kit):
         self._one_of("grid", columns, (2, 3, 4))
         return Markup('<div class="grid of-{}">\n{}\n</div>\n').format(columns, caller() if caller else "")
 
+    def part(self, title: str, kind: str = "part", caller: Callable[[], Markup] | None = None) -> Markup:
+        """A part with a heading that stays together, as one cell of a grid(); kind: part or downloads."""
+        self._one_of("part", kind, ("part", "downloads"))
+        return Markup('<section class="{}">\n<h2>{}</h2>\n{}\n</section>\n').format(kind, title, caller() if caller else "")
+
     def beside(self, picture: Markup | str, caller: Callable[[], Markup]) -> Markup:
         """A text with a small picture at its side where there is room for it; an empty picture leaves the text."""
         if not picture:

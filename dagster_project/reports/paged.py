@@ -7,10 +7,12 @@ WeasyPrint needs Pango of the operating system; where that is missing there are 
 from __future__ import annotations
 
 import logging
+import re
 from functools import cache
 from pathlib import Path
 
 log = logging.getLogger(__name__)
+_LINKED = re.compile(r"<link [^>]*>|<script[^>]*>.*?</script>", re.DOTALL)
 
 
 @cache
@@ -33,10 +35,8 @@ def write_pdf(page: Path, target: Path, static: Path) -> None:
     logging.getLogger("fontTools").setLevel(logging.ERROR)
     fonts = FontConfiguration()
     sheets = [weasyprint.CSS(filename=str(static / name), font_config=fonts) for name in ("style.css", "paged.css")]
-    document = weasyprint.HTML(string=page.read_text(encoding="utf-8"), base_url=str(page), url_fetcher=_nothing)
+    nothing = weasyprint.urls.URLFetcher(allowed_protocols=["data"])  # the page is whole as it is
+    text = _LINKED.sub("", page.read_text(encoding="utf-8"))
+    document = weasyprint.HTML(string=text, base_url=str(page), url_fetcher=nothing)
     document.write_pdf(str(target), stylesheets=sheets, font_config=fonts, pdf_variant="pdf/ua-1", custom_metadata=False)
 
-
-def _nothing(url: str) -> dict[str, object]:
-    """The page is whole as it is; style sheets are given."""
-    raise ValueError(f"not loaded: {url}")

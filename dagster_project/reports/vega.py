@@ -35,6 +35,8 @@ CONFIG: dict[str, Any] = {
 _NOISE = re.compile(r' (?:role|aria-roledescription|aria-label|aria-hidden|pointer-events|class|opacity)="[^"]*"')
 _EMPTY_PATHS = re.compile(r'<path d="M0,0h0v0h0Z"/>|<path d="" display="none"/>|<path display="none" d=""/>')
 _ROOT = re.compile(r'<svg [^>]*? width="([\d.]+)" height="([\d.]+)" viewBox="([^"]*)">')
+_CLIP = re.compile(r"\bclip\d+\b")
+_TAG = re.compile(r"<[^>]+>")
 _NUMBER = re.compile(r"-?\d+\.\d{3,}")
 
 
@@ -74,11 +76,10 @@ class Charts:
     def _draw(self, key: str, text: str) -> str:
         import vl_convert
 
-        drawn = _tidy(
-            vl_convert.vegalite_to_svg(
-                text, vl_version=VEGA_LITE, format_locale="de-DE", time_format_locale="de-DE", allowed_base_urls=[]
-            )
+        svg = vl_convert.vegalite_to_svg(
+            text, vl_version=VEGA_LITE, format_locale="de-DE", time_format_locale="de-DE", allowed_base_urls=[]
         )
+        drawn = _tidy(svg, key[:8])
         if self.cache:
             keep(self.cache / f"{key}.svg", drawn)
         return drawn
@@ -109,8 +110,18 @@ def _library() -> str:
     return f"{version('vl-convert-python')}-{VEGA_LITE}"
 
 
-def _tidy(svg: str) -> str:
-    """Drop what only a Vega view needs, shorten numbers, and let the drawing scale."""
-    svg = _EMPTY_PATHS.sub("", _NOISE.sub("", svg))
-    svg = _NUMBER.sub(lambda match: f"{float(match[0]):.2f}".rstrip("0").rstrip("."), svg)
+def _shorter(match: re.Match[str]) -> str:
+    return f"{float(match[0]):.2f}".rstrip("0").rstrip(".")
+
+
+def _tidy(svg: str, name: str) -> str:
+    """Drop what only a Vega view needs, shorten numbers, let the drawing scale.
+
+    Vega counts the ids of its clips on and on; named after the chart they are the same in every build and on no page
+    twice.
+    """
+    clips = list(dict.fromkeys(_CLIP.findall(svg)))
+    svg = _CLIP.sub(lambda match: f"c{name}-{clips.index(match[0])}", svg)
+    svg = _TAG.sub(lambda tag: _NUMBER.sub(_shorter, _NOISE.sub("", tag[0])), svg)
+    svg = _EMPTY_PATHS.sub("", svg)
     return _ROOT.sub(r'<svg viewBox="\3" width="\1" height="\2" role="img" aria-label="{name}">', svg, count=1)
