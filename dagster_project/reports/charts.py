@@ -208,11 +208,12 @@ def histogram(bins: Sequence[tuple[float, float, int, str]], mark: float | None,
          "axis": {"grid": False, "values": [low for low, *_ in bins] + [bins[-1][1]]}}  # fmt: skip
     layers: list[Spec] = [
         {
-            "mark": {"type": "bar", "color": ACCENT, "stroke": "white", "strokeWidth": 1},
+            "mark": {"type": "rect", "color": ACCENT, "stroke": "white", "strokeWidth": 1},
             "encoding": {
                 "x": x, "x2": {"field": "high"},
                 "y": {"field": "count", "type": "quantitative", "title": "Anzahl der Gebiete",
-                      "axis": {"tickMinStep": 1, "tickCount": 4, "format": "d"}},
+                      "axis": {"tickMinStep": 1, "tickCount": 4, "format": "d"}, "scale": {"zero": True}},
+                "y2": {"datum": 0},
                 "tooltip": {"field": "text", "type": "nominal"},
             },
         }

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 log = logging.getLogger(__name__)
-_LINKED = re.compile(r"<link [^>]*>|<script[^>]*>.*?</script>", re.DOTALL)
+_NOT_PRINTED = re.compile(r'<link [^>]*>|<script[^>]*>.*?</script>|<details class="values">.*?</details>', re.DOTALL)
 
 
 @cache
@@ -36,7 +36,7 @@ def write_pdf(page: Path, target: Path, static: Path) -> None:
     fonts = FontConfiguration()
     sheets = [weasyprint.CSS(filename=str(static / name), font_config=fonts) for name in ("style.css", "paged.css")]
     nothing = weasyprint.urls.URLFetcher(allowed_protocols=["data"])  # the page is whole as it is
-    text = _LINKED.sub("", page.read_text(encoding="utf-8"))
+    text = _NOT_PRINTED.sub("", page.read_text(encoding="utf-8"))
     document = weasyprint.HTML(string=text, base_url=str(page), url_fetcher=nothing)
     document.write_pdf(str(target), stylesheets=sheets, font_config=fonts, pdf_variant="pdf/ua-1", custom_metadata=False)
 

@@ -32,7 +32,7 @@ CONFIG: dict[str, Any] = {
     "legend": {"labelColor": INK, "labelFontSize": 12, "titleColor": SOFT, "titleFontSize": 12, "symbolSize": 90},
     "text": {"color": INK, "fontSize": 12.5},
 }  # fmt: skip
-_NOISE = re.compile(r' (?:role|aria-roledescription|aria-label|aria-hidden|pointer-events|class|opacity)="[^"]*"')
+_NOISE = re.compile(r' (?:role|aria-roledescription|aria-label|aria-hidden|pointer-events|class)="[^"]*"| opacity="1"')
 _EMPTY_PATHS = re.compile(r'<path d="M0,0h0v0h0Z"/>|<path d="" display="none"/>|<path display="none" d=""/>')
 _ROOT = re.compile(r'<svg [^>]*? width="([\d.]+)" height="([\d.]+)" viewBox="([^"]*)">')
 _CLIP = re.compile(r"\bclip\d+\b")
