@@ -33,4 +33,4 @@ $(INSTALLED): constraints.txt pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) data dbt/models/staging
+	rm -rf $(VENV) data

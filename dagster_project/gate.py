@@ -35,8 +35,8 @@ class Finding:
     """What one check found. `subject` is a source (gate 1) or the marts (gate 2); `message` is German.
 
     `details` may quote what was delivered: they are for the operator's eyes and go into no file.
-    `blocks` says whether nothing after the gate may go on: a rejected delivery does not block where an earlier
-    good one about the same stays in force.
+    `blocks` says whether nothing after the gate may go on: a rejected delivery does not block while its source has
+    any good one.
     """
 
     gate: int
@@ -95,7 +95,8 @@ def judge_deliveries(declared: Declarations, data: RegionData, receipts: dict[st
     """Gate 1: which deliveries are in force, and every finding about them.
 
     `receipts` holds all receipts ever by source. A delivery that breaks its contract or a critical check is
-    rejected and not in force; the last good one about the same stays. The gate closes where there is none.
+    rejected and not in force; the last good one about the same stays, and where there is none the figures are missing,
+    as if it were late. The gate closes where a whole source has no delivery in force.
     """
     findings: list[Finding] = []
     deliveries: list[Receipt] = []
@@ -238,11 +239,11 @@ def _verdict(contract: Contract, decided: list[Receipt]) -> Finding:
         consequence = (
             f"Es gilt weiter {instead['file_name']} (Version {instead['version']})."
             if instead
-            else ("Eine frühere gültige Lieferung gibt es nicht.")
+            else "Eine frühere gültige Lieferung gibt es nicht, die Werte fehlen bis zur nächsten."
         )
         messages.append(f"{receipt['file_name']} abgelehnt: {_in_short(receipt)} {consequence}")
         details.append(f"{receipt['file_name']}: {' '.join(receipt['reasons'])}")
-    blocks = any(_about(receipt) not in standing for receipt in rejected)
+    blocks = bool(rejected) and not standing
     return Finding(
         gate=1,
         suite="contract",

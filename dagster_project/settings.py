@@ -97,6 +97,11 @@ class RegionData:
         return self.root / "marts"
 
     @property
+    def dbt_project(self) -> Path:
+        """The checkout's dbt project, linked, with the staging models in it (written by `transform`)."""
+        return self.root / "dbt"
+
+    @property
     def dbt_target(self) -> Path:
         return self.root / "dbt_target"
 
