@@ -65,7 +65,7 @@ def render_site(
     output.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=".site-", dir=output.parent))
     try:
-        report, state = _build(marts, pages, scratch, output, before, cache, workers)
+        report, state = _build(marts, pages, scratch, output, before if update else None, cache, workers)
         if update:
             (scratch / STATE).write_text(json.dumps(state, ensure_ascii=False), encoding="utf-8")
         scratch.chmod(0o755)
@@ -81,20 +81,20 @@ def _build(
     pages: Path,
     scratch: Path,
     output: Path,
-    before: Mapping[str, Any],
+    before: Mapping[str, Any] | None,
     cache: Path | None,
     workers: int | None,
 ) -> tuple[SiteReport, dict[str, Any]]:
     site = Site(pages, marts, cache, paged=paged.possible())
     try:
         engine = _engine_digest(pages)
-        kept = before.get("sources", {}) if before.get("engine") == engine else {}
+        kept = before["sources"] if before and before["engine"] == engine else {}
         sources: dict[str, dict[str, Any]] = {}
         todo: list[Task] = []
         for source in site.sources:
-            digest = site.digest(source)
+            digest = "" if before is None else site.digest(source)
             earlier = kept.get(source, {})
-            if earlier.get("digest") == digest and _keep(output, scratch, earlier["files"]):
+            if earlier and earlier["digest"] == digest and _keep(output, scratch, earlier["files"]):
                 sources[source] = earlier
             else:
                 sources[source] = {"digest": digest, "files": [], "entries": []}

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 log = logging.getLogger(__name__)
-_NOT_PRINTED = re.compile(r'<link [^>]*>|<script[^>]*>.*?</script>|<details class="values">.*?</details>', re.DOTALL)
+_NOT_PRINTED = re.compile(r'<link [^>]*>| href="[^#"][^"]*"|<script[^>]*>.*?</script>|<details class="values">.*?</details>', re.DOTALL)
 
 
 @cache
@@ -27,7 +27,7 @@ def possible() -> bool:
 
 
 def write_pdf(page: Path, target: Path, static: Path) -> None:
-    """Set ``page`` in the style sheet ``paged.css`` of the folder ``static``; nothing outside them is loaded."""
+    """Set ``page`` with the style sheets of the folder ``static``; nothing else is loaded, links to pages are text."""
     import weasyprint
     from weasyprint.text.fonts import FontConfiguration
 
@@ -37,6 +37,6 @@ def write_pdf(page: Path, target: Path, static: Path) -> None:
     sheets = [weasyprint.CSS(filename=str(static / name), font_config=fonts) for name in ("style.css", "paged.css")]
     nothing = weasyprint.urls.URLFetcher(allowed_protocols=["data"])  # the page is whole as it is
     text = _NOT_PRINTED.sub("", page.read_text(encoding="utf-8"))
-    document = weasyprint.HTML(string=text, base_url=str(page), url_fetcher=nothing)
+    document = weasyprint.HTML(string=text, url_fetcher=nothing)
     document.write_pdf(str(target), stylesheets=sheets, font_config=fonts, pdf_variant="pdf/ua-1", custom_metadata=False)
 
