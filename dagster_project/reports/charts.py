@@ -279,5 +279,3 @@ def nice_bins(values: Sequence[float], wanted: int = 10) -> list[tuple[float, fl
     for value in values:
         counts[min(count - 1, max(0, math.floor((value - borders[0]) / step + 1e-9)))] += 1
     return [(borders[place], borders[place + 1], counts[place]) for place in range(count)]
-
-

@@ -19,8 +19,6 @@ from dagster_project.reports.queries import Result, Row
 from dagster_project.reports.wording import as_text
 
 
-
-
 class TextComponents(Kit):
     """Components that are words, numbers and frames around them."""
 
@@ -121,7 +119,9 @@ class TextComponents(Kit):
     def part(self, title: str, kind: str = "part", caller: Callable[[], Markup] | None = None) -> Markup:
         """A part with a heading that stays together, as one cell of a grid(); kind: part or downloads."""
         self._one_of("part", kind, ("part", "downloads"))
-        return Markup('<section class="{}">\n<h2>{}</h2>\n{}\n</section>\n').format(kind, title, caller() if caller else "")
+        return Markup('<section class="{}">\n<h2>{}</h2>\n{}\n</section>\n').format(
+            kind, title, caller() if caller else ""
+        )
 
     def beside(self, picture: Markup | str, caller: Callable[[], Markup]) -> Markup:
         """A text with a small picture at its side where there is room for it; an empty picture leaves the text."""

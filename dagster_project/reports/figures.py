@@ -39,8 +39,9 @@ class FigureComponents(TableComponents, Kit):
         """A choropleth of one level: five groups of equal size, or the classes of an index.
 
         Columns: level, area, name, value, status; optional reason, class, decimals, unit_label. Areas of the level
-        that the query leaves out are drawn white. ``small`` draws simpler outlines, for pages with several maps; ``zoom``
-        shows only the part of the map with the query's areas, grouped as they are ``among`` all rows of that query.
+        that the query leaves out are drawn white. ``small`` draws simpler outlines, for pages with several maps;
+        ``zoom`` shows only the part of the map with the query's areas, grouped as they are ``among`` all rows of that
+        other query.
         Raises PageError for an area the reporting edition does not have, for mixed levels or a repeated area.
         """
         if not result:

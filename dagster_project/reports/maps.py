@@ -108,7 +108,10 @@ def _by_quantile(
         return [], []
     if given:
         ends = [f"bis {format_number(given[0], decimals)}{unit}"]
-        ends += [f"über {format_number(low, decimals)} bis {format_number(high, decimals)}{unit}" for low, high in pairwise(given)]
+        ends += [
+            f"über {format_number(low, decimals)} bis {format_number(high, decimals)}{unit}"
+            for low, high in pairwise(given)
+        ]
         ends.append(f"über {format_number(given[-1], decimals)}{unit}")
         return ends, [bisect_left(given, value) for value in values]
     breaks = quantile_breaks(values)

@@ -41,12 +41,12 @@ def finish(content: str) -> Markup:
 
 
 def _contents(headings: list[tuple[int, str, str]]) -> str:
-    items = []
+    items: list[str] = []
     for place, (level, name, text) in enumerate(headings):
         following = headings[place + 1][0] if place + 1 < len(headings) else 2
-        items.append(Markup('<li><a href="#{}">{}</a>').format(name, text))
+        items.append(str(Markup('<li><a href="#{}">{}</a>').format(name, text)))
         if level == 2:
             items.append("<ol>" if following == 3 else "</li>")
         else:
             items.append("</li>" if following == 3 else "</li></ol></li>")
-    return f'<nav class="contents" aria-label="Inhalt"><ol>{"".join(map(str, items))}</ol></nav>'
+    return f'<nav class="contents" aria-label="Inhalt"><ol>{"".join(items)}</ol></nav>'

@@ -12,7 +12,9 @@ from functools import cache
 from pathlib import Path
 
 log = logging.getLogger(__name__)
-_NOT_PRINTED = re.compile(r'<link [^>]*>| href="[^#"][^"]*"|<script[^>]*>.*?</script>|<details class="values">.*?</details>', re.DOTALL)
+_NOT_PRINTED = re.compile(
+    r'<link [^>]*>| href="[^#"][^"]*"|<script[^>]*>.*?</script>|<details class="values">.*?</details>', re.DOTALL
+)
 
 
 @cache
@@ -38,5 +40,6 @@ def write_pdf(page: Path, target: Path, static: Path) -> None:
     nothing = weasyprint.urls.URLFetcher(allowed_protocols=["data"])  # the page is whole as it is
     text = _NOT_PRINTED.sub("", page.read_text(encoding="utf-8"))
     document = weasyprint.HTML(string=text, url_fetcher=nothing)
-    document.write_pdf(str(target), stylesheets=sheets, font_config=fonts, pdf_variant="pdf/ua-1", custom_metadata=False)
-
+    document.write_pdf(
+        str(target), stylesheets=sheets, font_config=fonts, pdf_variant="pdf/ua-1", custom_metadata=False
+    )

@@ -1,7 +1,7 @@
 """Reading a page: front matter, named queries, and Markdown compiled to the text of a Jinja template.
 
-Reads one ``.md`` file and the partials it includes; writes nothing. The author's ``{{ … }}`` pass through Markdown unevaluated, so a value from
-the data meets HTML escaping only and never Markdown or Jinja.
+Reads one ``.md`` file and the partials it includes; writes nothing. The author's ``{{ … }}`` pass through Markdown
+unevaluated, so a value from the data meets HTML escaping only and never Markdown or Jinja.
 """
 
 from __future__ import annotations

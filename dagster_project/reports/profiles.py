@@ -16,7 +16,6 @@ from dagster_project.reports.kit import ARROWS, Column, Kit
 from dagster_project.reports.queries import Result, Row
 from dagster_project.reports.wording import format_number, format_period
 
-
 _spreads: dict[tuple[float, ...], spine.Spread] = {}
 
 
@@ -24,7 +23,12 @@ class ProfileComponents(Kit):
     """Components that put one area beside the others."""
 
     def spine(
-        self, result: Result, spreads: Result, name: str, compared: Sequence[tuple[str, str]] = (), link: str | None = None
+        self,
+        result: Result,
+        spreads: Result,
+        name: str,
+        compared: Sequence[tuple[str, str]] = (),
+        link: str | None = None,
     ) -> Markup:
         """One row per indicator: value, comparisons, place among the areas of the level, group, trend, age.
 
@@ -84,7 +88,9 @@ class ProfileComponents(Kit):
         self, row: Row, values: Any, name: str, compared: Sequence[tuple[str, str]], link: str | None, query: str
     ) -> dict[str, Any]:
         measure = self._measure(Column("value", "Wert", "measure"), row, query)
-        others = [self._measure(Column(f"{p}value", "Wert", "measure", prefix=p, absent="–"), row, query) for p, _ in compared]
+        others = [
+            self._measure(Column(f"{p}value", "Wert", "measure", prefix=p, absent="–"), row, query) for p, _ in compared
+        ]
         tone = spine.tone(row["direction"], row.get("significance"))
         spread = _read_spread(values)
         drawn = group = None

@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -293,7 +294,7 @@ class Site:
             "pdf": posixpath.basename(path).removesuffix(".html") + ".pdf" if page.head["pdf"] and self._paged else "",
         }
         html = self.fill(page.head["layout"] or "layout", frame)
-        entry = (Markup(said["title"]).unescape(), Markup(said["search"]).unescape(), path) if said["search"] else None
+        entry = (unescape(said["title"]), unescape(said["search"]), path) if said["search"] else None
         return Rendered(path, str(html), components.files, entry)
 
     def _run(self, compiled: _Compiled, name: str, row: Row | None) -> Result:

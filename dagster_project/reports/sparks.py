@@ -23,7 +23,9 @@ def draw(values: Sequence[float | None]) -> dict[str, Any] | None:
         if value is None
         else (
             round(_EDGE + place * across, 1),
-            round(HEIGHT / 2 if high == low else HEIGHT - _EDGE - (HEIGHT - 2 * _EDGE) * (value - low) / (high - low), 1),
+            round(
+                HEIGHT / 2 if high == low else HEIGHT - _EDGE - (HEIGHT - 2 * _EDGE) * (value - low) / (high - low), 1
+            ),
         )
         for place, value in enumerate(values)
     ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from dagster_project.reports import paged
 from dagster_project.reports.build import render_tasks
@@ -19,14 +20,13 @@ def main() -> None:
     """Render the ordered pages; an error in a page is part of the answer."""
     order = json.load(sys.stdin)
     cache = Path(order["cache"]) if order["cache"] else None
+    answer: dict[str, Any]
     try:
         site = Site(Path(order["pages"]), Path(order["marts"]), cache, paged=paged.possible())
         tasks = [(source, number) for source, number in order["tasks"]]
         answer = {"done": render_tasks(site, tasks, Path(order["scratch"]))}
     except PageError as error:
-        answer = {
-            "error": {"message": error.message, "page": error.page, "line": error.line, "query": error.query}
-        }
+        answer = {"error": {"message": error.message, "page": error.page, "line": error.line, "query": error.query}}
     json.dump(answer, sys.stdout, ensure_ascii=True)
 
 
