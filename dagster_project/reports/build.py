@@ -150,24 +150,19 @@ def _render_all(
     # PDF pages take longest: the first process gets them, and the fewest others
     ordered = sorted(todo, key=lambda task: not site.page(task[0]).head["pdf"])
     helpers = []
+    answers = []
     try:
         for share in range(1, count):
+            answers.append(scratch / f".answer-{share}.json")
             order = {
-                "pages": str(folder), "marts": str(marts), "scratch": str(scratch),
+                "pages": str(folder), "marts": str(marts), "scratch": str(scratch), "answer": str(answers[-1]),
                 "cache": str(cache) if cache else None, "tasks": ordered[share::count],
             }  # fmt: skip
-            command = [sys.executable, "-m", "dagster_project.reports.worker"]
-            helper = subprocess.Popen(  # noqa: S603 - our own module in our own Python
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-            )
-            helpers.append(helper)
-            assert helper.stdin is not None
-            helper.stdin.write(json.dumps(order))
-            helper.stdin.close()
+            command = [sys.executable, "-m", "dagster_project.reports.worker", json.dumps(order)]
+            helpers.append(subprocess.Popen(command, stdout=subprocess.DEVNULL))  # noqa: S603 - our own module
         done = render_tasks(site, ordered[0::count], scratch)
-        for helper in helpers:
-            assert helper.stdout is not None
-            done += _answer(helper.stdout.read(), helper.wait())
+        for helper, answer in zip(helpers, answers, strict=True):
+            done += _answer(answer, helper.wait())
     except BaseException:
         for helper in helpers:
             helper.kill()
@@ -175,15 +170,14 @@ def _render_all(
     finally:
         for helper in helpers:
             helper.wait()
-            if helper.stdout:
-                helper.stdout.close()
     return done
 
 
-def _answer(text: str, code: int) -> list[tuple[str, list[str], list[Any]]]:
-    if code or not text:
+def _answer(file: Path, code: int) -> list[tuple[str, list[str], list[Any]]]:
+    if code or not file.is_file():
         raise RuntimeError(f"a process that renders pages ended with {code}")
-    answer = json.loads(text)
+    answer = json.loads(file.read_text(encoding="utf-8"))
+    file.unlink()
     if "error" in answer:
         raise PageError(**answer["error"])
     return [(source, files, entries) for source, files, entries in answer["done"]]

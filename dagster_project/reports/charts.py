@@ -117,7 +117,7 @@ def line(
                 "data": {"values": rules},
                 "mark": {"type": "rule", "strokeDash": [3, 3], "stroke": SOFT, "strokeWidth": 1.2},
                 "encoding": {"x": {"field": "x", "type": "quantitative"}, "y": {"value": 0}, "y2": {"value": height},
-                             "color": {"value": SOFT}, "strokeDash": {"value": [3, 3]}, "detail": {"value": 1},
+                             "color": {"value": SOFT}, "strokeDash": {"value": [3, 3]},
                              "tooltip": {"field": "text", "type": "nominal"}},
             }
         )  # fmt: skip

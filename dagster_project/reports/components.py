@@ -92,10 +92,6 @@ class TextComponents(Kit):
         self._one_of("badge", kind, ("plain", "good", "warning", "critical"))
         return Markup('<span class="badge {}">{}</span>').format(kind, text)
 
-    def search_results(self) -> Markup:
-        """Where the browser puts what the search field of the page's head finds."""
-        return Markup('<div id="suchergebnisse"></div>')
-
     def contents(self) -> Markup:
         """The list of this page's headings."""
         return outline.CONTENTS
@@ -110,6 +106,10 @@ class TextComponents(Kit):
     def details(self, summary: str, caller: Callable[[], Markup]) -> Markup:
         """A part that the reader opens by clicking on ``summary``."""
         return self._site.fill("details", {"summary": summary, "content": caller()})
+
+    def search_results(self, caller: Callable[[], Markup]) -> Markup:
+        """Where the browser puts what the search field finds; until then, and without JavaScript, the text inside."""
+        return Markup('<div id="suchergebnisse">\n{}\n</div>\n').format(caller())
 
     def grid(self, columns: int = 2, caller: Callable[[], Markup] | None = None) -> Markup:
         """Parts beside each other where there is room for them: 2, 3 or 4."""

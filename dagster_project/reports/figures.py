@@ -76,7 +76,7 @@ class FigureComponents(TableComponents, Kit):
             "undrawn": len(measures) - len(shapes),
             "view_box": self._site.shapes.part(level, sorted(asked)) if zoom else self._site.shapes.view_box,
             "small": small,
-            "zoom": zoom,
+            "linked": bool(link),
         }
         first = Column("name", "Gebiet", link=link)
         return self._figure("map", result, title, first, colouring.description, drawing)

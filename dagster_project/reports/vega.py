@@ -16,7 +16,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-VEGA_LITE = "5.21"
+VEGA_LITE = "6.4"
 INK, SOFT, LINE, ACCENT, COMPARED = "#1c2730", "#55616b", "#dde2e5", "#0f5c73", "#8a949c"
 FONT = "system-ui, 'Segoe UI', Roboto, 'Liberation Sans', Arial, sans-serif"
 CONFIG: dict[str, Any] = {

@@ -1,6 +1,6 @@
 """One more process that renders pages; ``build`` starts it.
 
-Reads an order as JSON from standard input. Writes pages, and what it did as JSON to standard output.
+Reads an order as JSON from its only argument. Writes pages, and what it did as JSON into the ordered file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dagster_project.reports.site import Site
 
 def main() -> None:
     """Render the ordered pages; an error in a page is part of the answer."""
-    order = json.load(sys.stdin)
+    order = json.loads(sys.argv[1])
     cache = Path(order["cache"]) if order["cache"] else None
     answer: dict[str, Any]
     try:
@@ -27,7 +27,7 @@ def main() -> None:
         answer = {"done": render_tasks(site, tasks, Path(order["scratch"]))}
     except PageError as error:
         answer = {"error": {"message": error.message, "page": error.page, "line": error.line, "query": error.query}}
-    json.dump(answer, sys.stdout, ensure_ascii=True)
+    Path(order["answer"]).write_text(json.dumps(answer), encoding="utf-8")
 
 
 if __name__ == "__main__":
