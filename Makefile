@@ -6,7 +6,10 @@ INSTALLED := $(VENV)/installed
 # the official Berlin files: a folder beside the checkout, or wherever BERLIN says
 BERLIN ?= $(wildcard ../shared/data/berlin)
 
-.PHONY: demo test dev bench check clean
+# the region whose pages `make reports` renders
+REGION ?= berlin
+
+.PHONY: demo test dev bench check reports clean
 
 demo: $(INSTALLED)
 	$(BIN)/sozialraum demo $(if $(BERLIN),--inbox $(BERLIN))
@@ -17,8 +20,12 @@ test: $(INSTALLED)
 dev: $(INSTALLED)
 	$(BIN)/sozialraum dev $(if $(BERLIN),--inbox $(BERLIN))
 
+reports: $(INSTALLED)
+	$(BIN)/sozialraum reports $(REGION)
+
 bench: $(INSTALLED)
 	$(BIN)/python tests/bench/bench.py $(BERLIN)
+	$(BIN)/python tests/bench/bench_reports.py
 
 check: $(INSTALLED)
 	$(BIN)/sozialraum check

@@ -8,6 +8,7 @@ Reads marts.duckdb and the folder of pages; writes the site. From a page to a fi
 
 from dagster_project.reports.build import SiteReport, render_site
 from dagster_project.reports.errors import PageError
+from dagster_project.reports.preview import serve
 from dagster_project.reports.wording import format_number, format_period, safe_file_name
 
-__all__ = ["PageError", "SiteReport", "format_number", "format_period", "render_site", "safe_file_name"]
+__all__ = ["PageError", "SiteReport", "format_number", "format_period", "render_site", "safe_file_name", "serve"]

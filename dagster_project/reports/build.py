@@ -196,7 +196,7 @@ def _write_shared(site: Site, pages: Path, scratch: Path, sources: Mapping[str, 
     anchors = {source: site.page(source).head["anchors_on"] for source in sources}
     (scratch / "static").mkdir(exist_ok=True)
     (scratch / "static" / "search-index.js").write_text(search.index(entries, anchors), encoding="utf-8")
-    (scratch / "static" / "vega.js").write_text(vega.browser_script(site.charts.cache), encoding="utf-8")
+    (scratch / "static" / "vega.js").write_text(vega.browser_script(site.charts.folder), encoding="utf-8")
 
 
 def _engine_digest(pages: Path) -> str:

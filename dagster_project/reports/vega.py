@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -43,12 +44,12 @@ _NUMBER = re.compile(r"-?\d+\.\d{3,}")
 class Charts:
     """Specifications in, SVG out; each specification is drawn once per cache."""
 
-    def __init__(self, cache: Path | None) -> None:
-        self.cache = cache
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
         self._used: set[str] = set()
         self._drawn: dict[str, str] = {}
-        if cache:
-            cache.mkdir(parents=True, exist_ok=True)
+        if folder:
+            folder.mkdir(parents=True, exist_ok=True)
 
     def svg(self, spec: dict[str, Any], name: str) -> Markup:
         """The chart as inline SVG that scales with its place and carries ``name`` for those who cannot see it."""
@@ -63,14 +64,14 @@ class Charts:
     def forget_unused(self, *, everything_drawn: bool) -> None:
         """After a build that drew every chart in this process alone: drop what no page shows any more."""
         limit = 20_000
-        if self.cache and everything_drawn:
-            files = sorted(self.cache.glob("*.svg"), key=lambda path: path.stat().st_mtime)
+        if self.folder and everything_drawn:
+            files = sorted(self.folder.glob("*.svg"), key=lambda path: path.stat().st_mtime)
             for path in files[: max(0, len(files) - limit)]:
                 if path.stem not in self._used:
                     path.unlink(missing_ok=True)
 
     def _load(self, key: str) -> str | None:
-        file = self.cache / f"{key}.svg" if self.cache else None
+        file = self.folder / f"{key}.svg" if self.folder else None
         return file.read_text(encoding="utf-8") if file and file.is_file() else None
 
     def _draw(self, key: str, text: str) -> str:
@@ -80,23 +81,27 @@ class Charts:
             text, vl_version=VEGA_LITE, format_locale="de-DE", time_format_locale="de-DE", allowed_base_urls=[]
         )
         drawn = _tidy(svg, key[:8])
-        if self.cache:
-            keep(self.cache / f"{key}.svg", drawn)
+        if self.folder:
+            keep(self.folder / f"{key}.svg", drawn)
         return drawn
 
 
-def browser_script(cache: Path | None) -> str:
-    """vega-embed, Vega-Lite and Vega as one plain script that sets ``window.vegaEmbed``."""
-    file = cache / f"vega-{_library()}.js" if cache else None
+def browser_script(folder: Path | None) -> str:
+    """vega-embed, Vega-Lite and Vega as one plain script that sets ``window.vegaEmbed``; ``folder`` is a cache."""
+    file = folder / f"vega-{_library()}.js" if folder else None
     if file and file.is_file():
         return file.read_text(encoding="utf-8")
+    if file:
+        keep(file, _bundle())
+    return _bundle()
+
+
+@cache
+def _bundle() -> str:
     import vl_convert
 
     bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE)
-    script = f"(function () {{{bundle}}})();\n"
-    if file:
-        keep(file, script)
-    return script
+    return f"(function () {{{bundle}}})();\n"
 
 
 def keep(file: Path, text: str) -> None:
