@@ -26,8 +26,8 @@ FLAGS = [
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 PAGE_TYPES = (
-    "index.html", "gebiete.html", "indikatoren.html", "berichte.html", "gebiet/viertel/101.html", "gebiet/stadt/05.html",
-    "indikator/anteil.html", "indikator/lage.html", "gemeinde/05.html", "basisbericht.html",
+    "index.html", "gebiete.html", "indikatoren.html", "berichte.html", "gebiet/viertel/101.html",
+    "gebiet/stadt/05.html", "indikator/anteil.html", "indikator/lage.html", "gemeinde/05.html", "basisbericht.html",
     "faktencheck-kinderarmut.html", "lieferstatus.html", "datenqualitaet.html", "quellen.html", "methoden.html",
     "glossar.html", "lesehilfe.html", "suche.html?q=neustadt",
 )  # fmt: skip

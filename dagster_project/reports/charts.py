@@ -30,7 +30,6 @@ class Point:
     series: str = ""
     low: float | None = None
     high: float | None = None
-    panel: str = ""
 
 
 def _days(day: date) -> int:
@@ -39,18 +38,18 @@ def _days(day: date) -> int:
 
 def _rows(points: Sequence[Point], breaks: Sequence[date]) -> list[dict[str, Any]]:
     """One row per value; ``part`` counts the unbroken stretches of a series."""
-    rows, parts = [], dict[tuple[str, str], tuple[int, date | None]]()
+    rows, parts = [], dict[str, tuple[int, date | None]]()
     for point in points:
-        part, before = parts.get((point.panel, point.series), (0, None))
+        part, before = parts.get(point.series, (0, None))
         broken = before is not None and any(before < day <= point.day for day in breaks)
         if point.measure.value is None or broken:
             part += 1
-        parts[point.panel, point.series] = (part, point.day)
+        parts[point.series] = (part, point.day)
         if point.measure.value is not None:
             rows.append(
                 {
                     "x": _days(point.day), "y": point.measure.value, "series": point.series, "part": part,
-                    "low": point.low, "high": point.high, "panel": point.panel,
+                    "low": point.low, "high": point.high,
                     "text": f"{format_period(point.period)}: {point.measure.full}",
                 }
             )  # fmt: skip
@@ -70,7 +69,9 @@ def _time_axis(points: Sequence[Point], most: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _from_zero(values: Sequence[float]) -> bool:
+def starts_at_zero(points: Sequence[Point]) -> bool:
+    """Whether the upward axis of a time line starts at zero: not where its values would be a flat line far above."""
+    values = [point.measure.value for point in points if point.measure.value is not None]
     return min(values) >= 0 and min(values) <= 0.6 * max(values)
 
 
@@ -80,13 +81,11 @@ def line(
     *,
     width: int = WIDTH,
     height: int = 190,
-    panels: int = 0,
+    small: bool = False,
     unit: str | None = None,
 ) -> Spec:
-    """Time lines with a band of uncertainty, open where a value is missing or the series breaks.
-
-    ``panels`` is the number of columns of small multiples, one for each ``Point.panel``; 0 draws one chart.
-    """
+    """Time lines with a band of uncertainty, open where a value is missing or the series breaks; a ``small`` one
+    has fewer labels."""
     gaps = dict(breaks or {})
     rows = _rows(points, list(gaps))
     names = list(dict.fromkeys(point.series for point in points))
@@ -96,10 +95,10 @@ def line(
     dash = {"field": "series", "type": "nominal", "legend": None, "scale": {"domain": names, "range": SERIES["dash"]}}
     if len(names) > 1:
         colour["legend"] = dash["legend"] = {"orient": "top", "title": None, "symbolType": "stroke", "labelLimit": 190}
-    zero = _from_zero([row["y"] for row in rows])
-    x = {"field": "x", "type": "quantitative", "axis": _time_axis(points, 5 if panels else 8),
+    zero = starts_at_zero(points) or (small and min(row["y"] for row in rows) >= 0)
+    x = {"field": "x", "type": "quantitative", "axis": _time_axis(points, 3 if small else 8),
          "scale": {"zero": False, "nice": False, "padding": 8}}  # fmt: skip
-    y = {"field": "y", "type": "quantitative", "title": unit, "axis": {"tickCount": 3 if panels else 4},
+    y = {"field": "y", "type": "quantitative", "title": unit, "axis": {"tickCount": 3 if small else 4},
          "scale": {"zero": zero, "nice": True}}  # fmt: skip
     layers: list[Spec] = []
     if any(row["low"] is not None for row in rows):
@@ -129,19 +128,7 @@ def line(
         },
     ]
     encoding = {"x": x, "y": y, "color": colour, "detail": [{"field": "part", "type": "nominal"}]}
-    drawing: Spec = {"layer": layers, "encoding": encoding, "width": width, "height": height}
-    if not panels:
-        return {"data": {"values": rows}, **drawing}
-    order = list(dict.fromkeys(point.panel for point in points))
-    return {
-        "data": {"values": rows},
-        "facet": {"field": "panel", "type": "nominal", "sort": order, "title": None,
-                  "header": {"labelAnchor": "start", "labelLimit": width + 20}},
-        "columns": panels,
-        "spacing": {"row": 26, "column": 34},
-        "spec": drawing,
-        "resolve": {"scale": {"y": "independent"}, "axis": {"x": "independent"}},
-    }  # fmt: skip
+    return {"data": {"values": rows}, "layer": layers, "encoding": encoding, "width": width, "height": height}
 
 
 def bars(names: Sequence[str], measures: Sequence[Measure], emphasised: Sequence[bool] = ()) -> Spec:

@@ -106,13 +106,41 @@ class FigureComponents(TableComponents, Kit):
         Columns: period, reference_date, value, status; optional ci_low, ci_high, series (a name for each line).
         ``breaks``: columns day, reason.
         """
-        return self._lines(result, title, breaks, 0)
+        if not result:
+            return self._empty(result)
+        points, newest_first = self._points(result)
+        if all(point.measure.value is None for point in points):
+            return self._note("In keinem Zeitraum liegt ein Wert vor; eine Zeitreihe ist nicht möglich.")
+        marked = {row["day"]: str(row["reason"]) for row in breaks or ()}
+        units = {str(row.get("unit_label") or "") for row in result}
+        spec = charts.line(points, marked, unit=units.pop() or None if len(units) == 1 else None)
+        words = _describe_lines(points) + "".join(f" Bruch: {reason}." for reason in marked.values())
+        if not charts.starts_at_zero(points):
+            words += " Die senkrechte Achse beginnt nicht bei null."
+        columns = [Column("value", "Wert", "measure")]
+        if len({point.series for point in points}) > 1:
+            columns.insert(0, Column("series", "Reihe"))
+        return self._vega(spec, newest_first, title, Column("period", "Zeitraum", "period"), words, columns)
 
-    def multiples(self, result: Result, title: str, columns: int = 3, breaks: Result | None = None) -> Markup:
+    def multiples(self, result: Result, title: str, breaks: Result | None = None) -> Markup:
         """Small time lines beside each other, one for each value of the column panel; else as line_chart()."""
-        if result:
-            result.require(["panel"])
-        return self._lines(result, title, breaks, columns)
+        if not result:
+            return self._empty(result)
+        result.require(["panel"])
+        marked = {row["day"]: str(row["reason"]) for row in breaks or ()}
+        drawings = []
+        for name in dict.fromkeys(row["panel"] for row in result):
+            points, _ = self._points(result.where(panel=name))
+            if any(point.measure.value is not None for point in points):
+                spec = charts.line(points, marked, width=190, height=100, small=True)
+                drawings.append((name, *self._drawn(spec, f"{name}. {_describe_lines(points)}")))
+        if not drawings:
+            return self._note("In keinem Zeitraum liegt ein Wert vor; eine Zeitreihe ist nicht möglich.")
+        words = f"{len(drawings)} Zeitreihen; jede hat ihre eigene senkrechte Achse."
+        words += "".join(f" Bruch: {reason}." for reason in marked.values())
+        columns = [Column("period", "Zeitraum", "period"), Column("value", "Wert", "measure")]
+        context = {"drawings": drawings, "wide": False}
+        return self._figure("chart", result, title, Column("panel", "Reihe"), words, context, columns)
 
     def bar_chart(self, result: Result, title: str, link: str | None = None) -> Markup:
         """Horizontal bars, one a row, in the query's order. Columns: name, value, status (+ see map).
@@ -208,39 +236,19 @@ class FigureComponents(TableComponents, Kit):
 
     # -- inside
 
-    def _lines(self, result: Result, title: str, breaks: Result | None, panels: int) -> Markup:
-        if not result:
-            return self._empty(result)
+    def _points(self, result: Result) -> tuple[list[charts.Point], Result]:
+        """The points of time lines in their order, and the rows with the newest first."""
         result.require(["period", "reference_date", "value", "status"])
         rows = sorted(result, key=lambda row: (row["reference_date"], row["period"]))
-        ordered = Result(result.name, result.columns, rows, result.empty)
-        measures = self._measures(ordered)
-        if all(measure.value is None for measure in measures):
-            return self._note("In keinem Zeitraum liegt ein Wert vor; eine Zeitreihe ist nicht möglich.")
+        measures = self._measures(Result(result.name, result.columns, rows, result.empty))
         points = [self._point(row, measure) for row, measure in zip(rows, measures, strict=True)]
-        if panels:
-            place = {str(row["panel"]): number for number, row in reversed(list(enumerate(result)))}
-            points.sort(key=lambda point: place[point.panel])
-        marked = {row["day"]: str(row["reason"]) for row in breaks or ()}
-        units = {str(row.get("unit_label") or "") for row in result}
-        unit = None if panels else units.pop() if len(units) == 1 else None
-        size = {"width": 176, "height": 96} if panels else {}
-        spec = charts.line(points, marked, panels=panels, unit=unit or None, **size)
-        words = _describe_lines(points, panels) + "".join(f" Bruch: {reason}." for reason in marked.values())
-        columns = [Column("value", "Wert", "measure")]
-        if len({point.series for point in points}) > 1:
-            columns.insert(0, Column("series", "Reihe"))
-        if panels:
-            columns.insert(0, Column("panel", "Indikator"))
-        newest_first = Result(result.name, result.columns, rows[::-1], result.empty)
-        first = Column("period", "Zeitraum", "period")
-        return self._vega(spec, newest_first, title, first, words, columns, wide=bool(panels))
+        return points, Result(result.name, result.columns, rows[::-1], result.empty)
 
     def _point(self, row: Row, measure: Measure) -> charts.Point:
+        series = str(row.get("series") or "")
         return charts.Point(
-            row["period"], row["reference_date"], measure, str(row.get("series") or ""),
-            row.get("ci_low"), row.get("ci_high"), str(row.get("panel") or ""),
-        )  # fmt: skip
+            row["period"], row["reference_date"], measure, series, row.get("ci_low"), row.get("ci_high")
+        )
 
     def _number(self, value: float, decimals: int | None, unit: str | None) -> str:
         return format_number(value, decimals) + (f"\u00a0{unit}" if unit else "")
@@ -255,10 +263,13 @@ class FigureComponents(TableComponents, Kit):
         columns: Sequence[Column] | None = None,
         wide: bool = False,
     ) -> Markup:
-        svg = self._site.charts.svg(spec, f"{title}. {words}")
-        script = Markup(script_json({"config": CONFIG, **spec}))  # noqa: S704 - it has no sign that ends a script
-        drawing = {"svg": svg, "spec": script, "wide": wide}
+        drawing = {"drawings": [("", *self._drawn(spec, f"{title}. {words}"))], "wide": wide}
         return self._figure("chart", result, title, first, words, drawing, columns)
+
+    def _drawn(self, spec: charts.Spec, name: str) -> tuple[Markup, Markup]:
+        """The chart as SVG, and its specification for the browser."""
+        script = Markup(script_json({"config": CONFIG, **spec}))  # noqa: S704 - it has no sign that ends a script
+        return self._site.charts.svg(spec, name), script
 
     def _figure(
         self,
@@ -296,13 +307,11 @@ class FigureComponents(TableComponents, Kit):
             seen.add(row["area"])
 
 
-def _describe_lines(points: Sequence[charts.Point], panels: int) -> str:
+def _describe_lines(points: Sequence[charts.Point]) -> str:
     """First and last value of each line, and the periods without one."""
     lines: dict[str, list[charts.Point]] = {}
     for point in points:
-        lines.setdefault(point.panel if panels else point.series, []).append(point)
-    if panels:
-        return f"{len(lines)} Zeitreihen: {'; '.join(lines)}."
+        lines.setdefault(point.series, []).append(point)
     said = []
     for name, line in lines.items():
         known = [point for point in line if point.measure.value is not None]
@@ -311,6 +320,5 @@ def _describe_lines(points: Sequence[charts.Point], panels: int) -> str:
         gaps = [format_period(point.period, point.day) for point in line if point.measure.value is None]
         if gaps:
             parts.append(f"kein Wert für: {', '.join(gaps)}")
-        if parts:
-            said.append((f"{name}: " if len(lines) > 1 else "") + "; ".join(parts))
+        said.append((f"{name}: " if len(lines) > 1 else "") + "; ".join(parts))
     return ". ".join(said) + "."

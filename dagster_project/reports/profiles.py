@@ -89,7 +89,8 @@ class ProfileComponents(Kit):
     ) -> dict[str, Any]:
         measure = self._measure(Column("value", "Wert", "measure"), row, query)
         others = [
-            self._measure(Column(f"{p}value", "Wert", "measure", prefix=p, absent="–"), row, query) for p, _ in compared
+            self._measure(Column(f"{prefix}value", "Wert", "measure", unit=False, prefix=prefix), row, query)
+            for prefix, _ in compared
         ]
         tone = spine.tone(row["direction"], row.get("significance"))
         spread = _read_spread(values)

@@ -19,7 +19,7 @@ from markupsafe import Markup
 
 VEGA_LITE = "6.4"
 INK, SOFT, LINE, ACCENT, COMPARED = "#1c2730", "#55616b", "#dde2e5", "#0f5c73", "#8a949c"
-FONT = "system-ui, 'Segoe UI', Roboto, 'Liberation Sans', Arial, sans-serif"
+FONT = "Arial, 'Liberation Sans', Helvetica, sans-serif"  # one width everywhere: labels are measured at build time
 CONFIG: dict[str, Any] = {
     "background": None,
     "font": FONT,

@@ -131,9 +131,8 @@
 
   const locale = { decimal: ",", thousands: ".", grouping: [3], currency: ["", "\u00a0€"] };
   let vega = null;
-  function awaken(figure) {
-    const drawing = figure.querySelector(".drawing");
-    const spec = figure.querySelector('script[type="application/json"]');
+  function awaken(drawing) {
+    const spec = drawing.nextElementSibling;
     if (!spec || drawing.dataset.awake) return;
     drawing.dataset.awake = "true";
     vega = vega || load("vega.js");
@@ -273,8 +272,8 @@
 
   document.querySelectorAll("table[data-file]").forEach(enhance);
   document.querySelectorAll(".tabs").forEach(makeTabs);
-  for (const figure of document.querySelectorAll("figure.chart"))
-    for (const event of ["pointerenter", "focusin"]) figure.addEventListener(event, () => awaken(figure), { once: true });
+  for (const drawing of document.querySelectorAll(".drawing"))
+    for (const event of ["pointerenter", "focusin"]) drawing.addEventListener(event, () => awaken(drawing), { once: true });
   const results = document.getElementById("suchergebnisse");
   if (results) search(results);
 })();
