@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
-# the official Berlin files: a folder beside the checkout, or wherever BERLIN says
-BERLIN ?= $(wildcard ../shared/data/berlin)
+# which region `make demo` shows: one that the simulator can write
+REGION ?= musterkreis
 
 # the region whose pages `make reports` renders
 REGION ?= berlin
@@ -12,20 +12,24 @@ REGION ?= berlin
 .PHONY: demo test dev bench check reports clean
 
 demo: $(INSTALLED)
-	$(BIN)/sozialraum demo $(if $(BERLIN),--inbox $(BERLIN))
+	$(BIN)/sozialraum demo $(REGION)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
 
 dev: $(INSTALLED)
-	$(BIN)/sozialraum dev $(if $(BERLIN),--inbox $(BERLIN))
+	$(BIN)/sozialraum dev
 
 reports: $(INSTALLED)
 	$(BIN)/sozialraum reports $(REGION)
 
 bench: $(INSTALLED)
+<<<<<<< HEAD
 	$(BIN)/python tests/bench/bench.py $(BERLIN)
 	$(BIN)/python tests/bench/bench_reports.py
+=======
+	$(BIN)/python tests/bench/bench.py
+>>>>>>> main
 
 check: $(INSTALLED)
 	$(BIN)/sozialraum check

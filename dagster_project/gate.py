@@ -19,7 +19,7 @@ from typing import Any
 import duckdb
 import pandas as pd
 
-from dagster_project.declarations import Check, Contract, Declarations, Suite
+from dagster_project.declarations import Check, Contract, Declarations, Region, Suite
 from dagster_project.settings import RegionData
 from dagster_project.tables import literal, write_frame
 
@@ -145,7 +145,7 @@ def _findings_of_gate_1(
     declared: Declarations, contract: Contract, data: RegionData, readable: list[Receipt], no_yardstick: set[str]
 ) -> list[Finding]:
     with duckdb.connect() as connection:
-        _tables_of_gate_1(connection, contract, data, readable, no_yardstick)
+        _tables_of_gate_1(connection, declared.region, contract, data, readable, no_yardstick)
         return [
             _judge(connection, suite, check, contract.id)
             for suite in declared.suites_for(1, contract.id)
@@ -155,6 +155,7 @@ def _findings_of_gate_1(
 
 def _tables_of_gate_1(
     connection: duckdb.DuckDBPyConnection,
+    region: Region,
     contract: Contract,
     data: RegionData,
     readable: list[Receipt],
@@ -195,6 +196,10 @@ def _tables_of_gate_1(
             and delivery.edition = area.edition
             and delivery.level = area.level
             and not area.is_unallocated
+            and (
+                coalesce(area.municipality, '') in ('', delivery.municipality)
+                or delivery.municipality = {literal(region.region_sender or "")}
+            )
             and delivery.reference_date >= coalesce(area.exists_from, delivery.reference_date)
             and delivery.reference_date <= coalesce(area.exists_to, delivery.reference_date);
         """

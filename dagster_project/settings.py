@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+PRIVATE = 0o077  # bits that group and others do not get
+
 
 @dataclass(frozen=True)
 class Project:
@@ -82,6 +84,16 @@ class RegionData:
         return self.root / "judged"
 
     @property
+    def support(self) -> Path:
+        """Which crosswalks are needed, and how many live on each support area (written by dbt)."""
+        return self.root / "support"
+
+    @property
+    def crosswalk(self) -> Path:
+        """Weights that carry figures over from one geography to another (written by `geography.crosswalk`)."""
+        return self.root / "crosswalk"
+
+    @property
     def protection(self) -> Path:
         """Cells that must not be shown (written by `disclosure`)."""
         return self.root / "protection"
@@ -139,8 +151,15 @@ def dagster_home() -> Path:
 
 @contextmanager
 def exclusive(data: RegionData) -> Iterator[None]:
-    """One step at a time in a region's folder; the lock dies with its process."""
+    """One step at a time in a region's folder; the lock dies with its process.
+
+    What a step creates is its owner's alone, whatever library creates it; a release opens itself when it is sealed.
+    """
     data.root.mkdir(parents=True, exist_ok=True)
     with (data.root / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        before = os.umask(PRIVATE)
+        try:
+            yield
+        finally:
+            os.umask(before)

@@ -1,10 +1,11 @@
 """dbt: from accepted deliveries to the candidate marts. dbt alone opens the warehouse file.
 
-Reads  raw/, catalogue/, geography/, judged/, protection/ of a region, and all declared contracts.
+Reads  raw/, catalogue/, geography/, crosswalk/, judged/, protection/ of a region, and all declared contracts.
 Writes dbt/ (links to the checkout's dbt project, and in models_made/ one view per contract, made from the contract),
-       warehouse.duckdb and marts/*.parquet.
+       warehouse.duckdb, support/*.parquet (what a crosswalk needs) and marts/*.parquet.
 
-Beside the warehouse and the marts stands a note of what they were built from; it is there only while they are whole.
+Beside the observations, the warehouse and the marts stands a note of what they were built from; it is there only while
+they are whole.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from dagster_project.declarations import Contract, Declarations, all_contracts
 from dagster_project.settings import Project, RegionData
 from dagster_project.tables import read_json, write_json
 
+OBSERVED_NOTE = "observed.built.json"
 WAREHOUSE_NOTE = "warehouse.built.json"
 MARTS_NOTE = "marts.built.json"
 
@@ -74,18 +76,37 @@ def _link_all(source: Path, folder: Path) -> None:
             (folder / name).symlink_to(target)
 
 
-def build_warehouse(
+def build_observations(
     project: Project,
     data: RegionData,
     declared: Declarations,
     models: Sequence[str],
     inputs: dict[str, Any] | None,
 ) -> list[NodeResult]:
-    """Build and test models before the marts; `inputs` is what a complete build depends on, None for a partial one."""
-    _note(data, WAREHOUSE_NOTE).unlink(missing_ok=True)
+    """Build and test the models a crosswalk needs; `inputs` is what a complete build depends on, None for a partial."""
+    for note in (OBSERVED_NOTE, WAREHOUSE_NOTE):
+        _note(data, note).unlink(missing_ok=True)
     results = _build(project, data, declared, models)
     if inputs is not None:
-        write_json(inputs, _note(data, WAREHOUSE_NOTE))
+        write_json(inputs, _note(data, OBSERVED_NOTE))
+    return results
+
+
+def build_warehouse(
+    project: Project,
+    data: RegionData,
+    declared: Declarations,
+    models: Sequence[str],
+    crosswalk: str | None,
+) -> list[NodeResult]:
+    """Build and test the other models before the marts; they count as whole only on whole observations.
+
+    `crosswalk` is the hash of the weights a complete build applies, None for a partial build.
+    """
+    _note(data, WAREHOUSE_NOTE).unlink(missing_ok=True)
+    results = _build(project, data, declared, models)
+    if crosswalk is not None and _note(data, OBSERVED_NOTE).is_file():
+        write_json({**read_json(_note(data, OBSERVED_NOTE)), "crosswalk": crosswalk}, _note(data, WAREHOUSE_NOTE))
     return results
 
 
@@ -160,7 +181,8 @@ def manifest(project: Project, data: RegionData, declared: Declarations) -> dict
 
 def _flags(project: Project, data: RegionData, declared: Declarations) -> list[str]:
     data.dbt_target.mkdir(parents=True, exist_ok=True)
-    data.marts.mkdir(parents=True, exist_ok=True)
+    for folder in (data.marts, data.support):
+        folder.mkdir(parents=True, exist_ok=True)
     os.environ["SOZIALRAUM_REGION_DATA"] = str(data.root)
     os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
     return [

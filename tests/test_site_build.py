@@ -47,10 +47,7 @@ def pages(tmp_path: Path) -> Path:
     for name in ("templates", "static", "words.yml", "marts.yml"):
         folder.mkdir(exist_ok=True)
         (folder / name).symlink_to(REPORTS / name)
-    rows = '```sql rows
-{% include "areas.md" %}
-```
-'
+    rows = '```sql rows\n{% include "areas.md" %}\n```\n'
     write(folder, "pages/index.md", "title: Start\nsearch: Anfang", rows + "{{ rows | length }} Gebiete\n")
     write(folder, "pages/[area].md", 'title: "{{ params.name }}"\nsearch: Gebiet', AREA_PAGE)
     (folder / "partials").mkdir()

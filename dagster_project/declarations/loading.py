@@ -13,6 +13,7 @@ from dagster_project.declarations.contracts import Contract
 from dagster_project.declarations.indicators import AgeBound, Indicator
 from dagster_project.declarations.references import Declarations, unresolved
 from dagster_project.declarations.suites import Suite
+from dagster_project.declarations.support import RESIDENTS
 from dagster_project.declarations.territory import Geography, Region
 from dagster_project.declarations.yaml_files import read_file, read_folder
 from dagster_project.settings import Project
@@ -43,34 +44,57 @@ def load(project: Project, region: str) -> Declarations:
     suites = read_folder(project.expectations, Suite, project, mistakes)
     if mistakes or declared_region is None:
         raise DeclarationError(mistakes)
-    declarations = Declarations(declared_region, geographies, contracts, indicators, bounds, suites)
-    mistakes = unresolved(project, declarations, measures(project))
+    declarations = Declarations(declared_region, geographies, contracts, indicators, bounds, suites, universes(project))
+    mistakes = unresolved(project, declarations)
     if mistakes:
         raise DeclarationError(mistakes)
     return declarations
 
 
 def measures(project: Project) -> set[str]:
-    """Every measure an observation model yields: the accepted values of its column `measure`.
+    """Every measure an observation model yields. Raises `DeclarationError` where a file names none."""
+    return set(universes(project))
 
-    Raises `DeclarationError` where a file names none.
+
+def universes(project: Project) -> dict[str, str]:
+    """Every measure an observation model yields, and the universe it counts: who might have been counted.
+
+    The measures are the accepted values of the model's column `measure`; `meta.universes` of that column lists those
+    that count others than residents. Raises `DeclarationError` where a file lists no measure, or a wrong one.
     """
-    found: set[str] = set()
+    found: dict[str, str] = {}
     for path in sorted((project.dbt / "models" / "observations").glob("obs_*.yml")):
-        content = strict_yaml.load(path.read_text(encoding="utf-8"))
-        values = [
-            value
-            for model in content.get("models", [])
+        file = str(path.relative_to(project.root)) if path.is_relative_to(project.root) else str(path)
+        columns = [
+            column
+            for model in strict_yaml.load(path.read_text(encoding="utf-8")).get("models", [])
             for column in model.get("columns", [])
             if column.get("name") == "measure"
+        ]
+        values = [
+            value
+            for column in columns
             for test in column.get("data_tests", [])
             if isinstance(test, dict) and "accepted_values" in test
             for value in test["accepted_values"]["arguments"]["values"]
         ]
         if not values:
-            file = str(path.relative_to(project.root)) if path.is_relative_to(project.root) else str(path)
             raise DeclarationError([Mistake(file, "measure", "list the measures as accepted_values of this column")])
-        found.update(values)
+        found.update(dict.fromkeys(values, RESIDENTS))
+        for column in columns:
+            for universe, counted in column.get("config", {}).get("meta", {}).get("universes", {}).items():
+                unknown = sorted(set(counted) - set(values))
+                if unknown:
+                    raise DeclarationError(
+                        [
+                            Mistake(
+                                file,
+                                f"measure.universes.{universe}",
+                                f"{', '.join(unknown)} is no measure of this model",
+                            )
+                        ]
+                    )
+                found.update(dict.fromkeys(counted, universe))
     return found
 
 

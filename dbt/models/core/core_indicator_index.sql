@@ -23,7 +23,8 @@ summed as (
     select
         {{ area_keys() }},
         indicator,
-        {{ complete_sum('weight * z') }} as total
+        {{ complete_sum('weight * z') }} as total,
+        max(conversion_class) as conversion_class
     from component
     group by {{ area_keys() }}, indicator
 
@@ -34,6 +35,7 @@ standardised as (
     select
         {{ area_keys() }},
         indicator,
+        conversion_class,
         (total - avg(total) over (partition by indicator, geography, edition, level, period))
             / nullif(stddev_pop(total) over (partition by indicator, geography, edition, level, period), 0) as value
     from summed
@@ -46,6 +48,7 @@ class_rank as (
         {{ area_keys('standardised') }},
         standardised.indicator,
         standardised.value,
+        standardised.conversion_class,
         min(class.class_rank) as class_rank
     from standardised
     inner join class
@@ -56,7 +59,8 @@ class_rank as (
             or (class.includes_bound and standardised.value = class.upper_bound)
         )
     where standardised.value is not null
-    group by {{ area_keys('standardised') }}, standardised.indicator, standardised.value
+    group by {{ area_keys('standardised') }}, standardised.indicator, standardised.value,
+        standardised.conversion_class
 
 )
 
@@ -75,7 +79,8 @@ select
         when input.reason = 'missing_input' then 'missing'
         else 'not_applicable'
     end as status,
-    case when class_rank.value is null then coalesce(input.reason, 'no_variation') end as reason
+    case when class_rank.value is null then coalesce(input.reason, 'no_variation') end as reason,
+    class_rank.conversion_class
 from input
 left join class_rank
     on input.indicator = class_rank.indicator

@@ -1,4 +1,6 @@
--- all indicators of all kinds: the true numbers, confidential
+-- all indicators of all kinds: the true numbers, confidential. Each period of an indicator is shown on one edition: the
+-- reporting one, else the one it was delivered on. What could only be carried over from other boundaries with a large
+-- error does not stand on its own.
 with plain as (
 
     select * from {{ ref('core_indicator_direct') }}
@@ -17,14 +19,59 @@ combined as (
 
     select
         {{ area_keys() }},
-        indicator, value, cast(null as varchar) as class, numerator, denominator, ci_low, ci_high, status, reason
+        indicator, value, cast(null as varchar) as class, numerator, denominator, ci_low, ci_high, status, reason,
+        conversion_class
     from plain
     union all
     select
         {{ area_keys() }},
-        indicator, value, class, numerator, denominator, ci_low, ci_high, status, reason
+        indicator, value, class, numerator, denominator, ci_low, ci_high, status, reason,
+        conversion_class
     from index_value
+
+),
+
+region as (
+
+    select * from {{ source('catalogue', 'region') }}
+
+),
+
+on_reporting_edition as (
+
+    select distinct combined.indicator, combined.period
+    from combined
+    inner join region
+        on combined.geography = region.geography
+        and combined.edition = region.reporting_edition
+
+),
+
+marked as (
+
+    select
+        combined.*,
+        coalesce(combined.conversion_class, 'A') = 'D' as is_uncertain
+    from combined
+    cross join region
+    left join on_reporting_edition
+        on combined.indicator = on_reporting_edition.indicator
+        and combined.period = on_reporting_edition.period
+    where on_reporting_edition.indicator is null
+        or (combined.geography = region.geography and combined.edition = region.reporting_edition)
 
 )
 
-select * from combined
+select
+    {{ area_keys() }},
+    indicator,
+    case when not is_uncertain then value end as value,
+    case when not is_uncertain then class end as class,
+    case when not is_uncertain then numerator end as numerator,
+    case when not is_uncertain then denominator end as denominator,
+    case when not is_uncertain then ci_low end as ci_low,
+    case when not is_uncertain then ci_high end as ci_high,
+    case when is_uncertain then 'missing' else status end as status,
+    case when is_uncertain then 'conversion_too_uncertain' else reason end as reason,
+    conversion_class
+from marked
