@@ -3,11 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
-# which region `make demo` shows: one that the simulator can write
+# which region `make demo` and `make reports` show; the simulator can write this one
 REGION ?= musterkreis
-
-# the region whose pages `make reports` renders
-REGION ?= berlin
 
 .PHONY: demo test dev bench check reports clean
 
@@ -24,12 +21,8 @@ reports: $(INSTALLED)
 	$(BIN)/sozialraum reports $(REGION)
 
 bench: $(INSTALLED)
-<<<<<<< HEAD
-	$(BIN)/python tests/bench/bench.py $(BERLIN)
-	$(BIN)/python tests/bench/bench_reports.py
-=======
 	$(BIN)/python tests/bench/bench.py
->>>>>>> main
+	$(BIN)/python tests/bench/bench_reports.py
 
 check: $(INSTALLED)
 	$(BIN)/sozialraum check

@@ -256,7 +256,8 @@ def heat(
 def nice_bins(values: Sequence[float], wanted: int = 10) -> list[tuple[float, float, int]]:
     """Bins (low, high, count) with round borders that hold all values; the last one includes its upper border."""
     low, high = min(values), max(values)
-    span = (high - low) or abs(high) or 1.0
+    span = max(high - low, 1e-9 * max(abs(high), abs(low))) or 1.0
+    span = max(span, 1e-12)  # below that a border could not be written
     magnitude = 10.0 ** math.floor(math.log10(span / wanted))
     step = next(factor * magnitude for factor in (1, 2, 5, 10, 20) if span / (factor * magnitude) <= wanted)
     first = math.floor(low / step + 1e-9)
