@@ -85,7 +85,7 @@ def _build(
     cache: Path | None,
     workers: int | None,
 ) -> tuple[SiteReport, dict[str, Any]]:
-    site = Site(pages, marts, cache, paged=paged.possible())
+    site = Site(pages, marts, cache)
     try:
         engine = _engine_digest(pages)
         kept = before["sources"] if before and before["engine"] == engine else {}
@@ -127,17 +127,12 @@ def render_tasks(site: Site, tasks: Iterable[Task], folder: Path) -> list[tuple[
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
-        if site.page(source).head["pdf"] and paged.possible():
+        if site.becomes_pdf(source):
             name = page.path.removesuffix(".html") + ".pdf"
-            paged.write_pdf(folder / page.path, folder / name, pages_static(site))
+            paged.write_pdf(folder / page.path, folder / name, site.folder / "static")
             files[name] = b""
         done.append((source, list(files), [page.entry] if page.entry else []))
     return done
-
-
-def pages_static(site: Site) -> Path:
-    """The folder of static files beside the pages."""
-    return site.folder / "static"
 
 
 def _render_all(
@@ -148,7 +143,7 @@ def _render_all(
     wanted = workers or min(os.cpu_count() or 1, 8)
     count = max(1, min(wanted, len(todo) // _PAGES_PER_PROCESS)) if workers is None else max(1, wanted)
     # PDF pages take longest: the first process gets them, and the fewest others
-    ordered = sorted(todo, key=lambda task: not site.page(task[0]).head["pdf"])
+    ordered = sorted(todo, key=lambda task: not site.becomes_pdf(task[0]))
     helpers = []
     answers = []
     try:

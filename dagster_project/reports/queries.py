@@ -5,10 +5,12 @@ Reads the release's ``marts.duckdb`` and ``marts.yml`` (columns that an older re
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ from dagster_project import strict_yaml
 from dagster_project.reports.errors import PageError, first_line
 
 _REFERENCE = re.compile(r"\$\{\s*([^}]*?)\s*\}")
+_PLACE = "place_in_query_"  # the column that keeps a stored result's order
+_LARGE = 3000  # rows; more of them stay in the database, where they take a tenth of the memory
 _TABLE_FUNCTIONS = ("unnest", "range", "generate_series")
 
 # ----------------------------------------------------------------------------------------------------------
@@ -104,6 +108,45 @@ class Result:
         return self.rows[0]
 
 
+class StoredResult(Result):
+    """A large result that stays in the database: ``where`` fetches only the rows it is asked for."""
+
+    def __init__(
+        self, name: str, columns: Sequence[str], empty: str | None, table: str, count: int, database: Database
+    ) -> None:
+        super().__init__(name, columns, (), empty)
+        self._table = table
+        self._count = count
+        self._database = database
+        self._sorted: dict[tuple[str, ...], str] = {}
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: int) -> Row:
+        return Result(self.name, self.columns, self._all, self.empty)[index]
+
+    def where(self, **equal: Any) -> Result:
+        """The rows whose columns equal the given values, in the query's order."""
+        columns = tuple(sorted(equal))
+        self.require(columns)
+        if columns not in self._sorted:
+            self._sorted[columns] = self._database.sort(self._table, columns)
+        found = self._database.pick(self.name, self._sorted[columns], columns, equal, self.empty)
+        if not found and self.empty is None:
+            raise PageError(
+                "no rows left by the filter, and the page declares no text for that (empty:)", query=self.name
+            )
+        return found
+
+    @cached_property
+    def _all(self) -> tuple[Row, ...]:
+        return self._database.pick(self.name, self._table, (), {}, self.empty).rows
+
+
 # ----------------------------------------------------------------------------------------------------------
 # The database: read-only, without files or network, mart_* only
 # ----------------------------------------------------------------------------------------------------------
@@ -128,6 +171,7 @@ class Database:
             },
         )
         quoted = str(marts).replace("'", "''")
+        self._numbers = itertools.count()
         self._connection.execute(
             "create temp macro german_order(name) as strip_accents(lower(replace(name, 'ß', 'ss')))"
         )
@@ -177,6 +221,43 @@ class Database:
         marts: set[str] = set()
         _check_relations(tree["statements"][0]["node"], frozenset(), marts)
         return frozenset(statements[0].named_parameters), frozenset(marts)
+
+    def store(self, name: str, sql: str, empty: str | None = None) -> Result:
+        """As ``select``, for a query whose rows many pages share: a large result stays here, see StoredResult."""
+        table = f"stored_{next(self._numbers)}"
+        try:
+            self._connection.execute(
+                f"create temp table {table} as select *, row_number() over () as {_PLACE} from (\n{sql}\n)"
+            )
+        except duckdb.Error as error:
+            raise PageError(first_line(error), query=name) from None
+        cursor = self._connection.execute(f"select * exclude ({_PLACE}) from {table} limit 0")
+        columns = [column[0] for column in cursor.description or []]
+        counted = self._connection.execute(f"select count(*) from {table}").fetchone()
+        count = counted[0] if counted else 0
+        if count > _LARGE:
+            return StoredResult(name, columns, empty, table, count, self)
+        result = self.pick(name, table, (), {}, empty)
+        self._connection.execute(f"drop table {table}")
+        return result
+
+    def sort(self, table: str, columns: Sequence[str]) -> str:
+        """A copy of a stored table in the order of these columns, so that a few blocks hold what is picked."""
+        copy = f"stored_{next(self._numbers)}"
+        order = ", ".join([*(f'"{column}"' for column in columns), _PLACE])
+        self._connection.execute(f"create temp table {copy} as select * from {table} order by {order}")
+        return copy
+
+    def pick(
+        self, name: str, table: str, columns: Sequence[str], equal: Mapping[str, Any], empty: str | None
+    ) -> Result:
+        """Rows of a stored table whose columns equal these values."""
+        tests = [f'"{column}" is null' if equal[column] is None else f'"{column}" = ${column}' for column in columns]
+        bound = {column: equal[column] for column in columns if equal[column] is not None}
+        condition = f"where {' and '.join(tests)}" if tests else ""
+        return self.select(
+            name, f"select * exclude ({_PLACE}) from {table} {condition} order by {_PLACE}", bound, empty
+        )
 
     def select(self, name: str, sql: str, bound: Mapping[str, Any] | None = None, empty: str | None = None) -> Result:
         """Run the query; ``bound`` holds exactly the statement's parameters."""

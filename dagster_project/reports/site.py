@@ -22,7 +22,7 @@ import jinja2.meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
-from dagster_project.reports import outline
+from dagster_project.reports import outline, paged
 from dagster_project.reports.components import Components
 from dagster_project.reports.errors import PageError
 from dagster_project.reports.pages import PARAMETER, Page, read_page, render_markdown
@@ -67,14 +67,13 @@ class _Compiled:
 class Site:
     """The pages and what they share; see components.Surroundings for what it offers them.
 
-    ``cache`` is a folder that keeps drawn charts from one build to the next; ``paged`` says whether pages that want
-    to be a PDF become one. Raises PageError for anything wrong in a page or in the words file.
+    ``cache`` is a folder that keeps drawn charts from one build to the next. Raises PageError for anything wrong in a
+    page or in the words file.
     """
 
-    def __init__(self, folder: Path, marts: Path, cache: Path | None = None, *, paged: bool = False) -> None:
+    def __init__(self, folder: Path, marts: Path, cache: Path | None = None) -> None:
         self.folder = folder
         self._database = Database(marts, read_expected(folder / "marts.yml"))
-        self._paged = paged
         self.charts = Charts(cache)
         self.words = read_words(folder / "words.yml")
         strict: dict[str, Any] = {
@@ -97,6 +96,7 @@ class Site:
         )
         self._results: dict[tuple[str, str], Result] = {}
         self._pages = {page.page.source: page for page in self._read_pages()}
+        self._paged = any(page.page.head["pdf"] for page in self._pages.values()) and paged.possible()
         self._check_links()
         self._region = self._database.select("mart_region", "select * from mart_region").only("mart_region")
         self._variants = {source: self._list_variants(page) for source, page in self._pages.items()}
@@ -119,6 +119,10 @@ class Site:
     def page(self, source: str) -> Page:
         """The page of this source."""
         return self._pages[source].page
+
+    def becomes_pdf(self, source: str) -> bool:
+        """Whether this page wants to be a PDF too, and can be one here."""
+        return bool(self._paged and self.page(source).head["pdf"])
 
     def paths(self, source: str) -> list[str]:
         """The addresses of a page source's files, in the order of ``render``'s numbers."""
@@ -291,7 +295,7 @@ class Site:
             "root": root,
             "region": self._region.as_dict(),
             "navigation": self._navigation(page, root),
-            "pdf": posixpath.basename(path).removesuffix(".html") + ".pdf" if page.head["pdf"] and self._paged else "",
+            "pdf": posixpath.basename(path).removesuffix(".html") + ".pdf" if self.becomes_pdf(source) else "",
         }
         html = self.fill(page.head["layout"] or "layout", frame)
         entry = (unescape(said["title"]), unescape(said["search"]), path) if said["search"] else None
@@ -309,7 +313,10 @@ class Site:
                 known = ", ".join(f"${name}" for name in available) or "none on this page"
                 raise PageError(f"unknown parameter ${unknown[0]}; there are: {known}")
             bound = {parameter: available[parameter] for parameter in query.bound}
-            result = self._database.select(name, query.sql, bound, page.empty.get(name))
+            if row is not None and not query.bound:
+                result = self._database.store(name, query.sql, page.empty.get(name))
+            else:
+                result = self._database.select(name, query.sql, bound, page.empty.get(name))
             if not result and result.empty is None:
                 raise PageError("the query has no rows, and the page declares no text for that (empty:)")
         except PageError as error:

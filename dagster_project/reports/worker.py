@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from dagster_project.reports import paged
 from dagster_project.reports.build import render_tasks
 from dagster_project.reports.errors import PageError
 from dagster_project.reports.site import Site
@@ -22,7 +21,7 @@ def main() -> None:
     cache = Path(order["cache"]) if order["cache"] else None
     answer: dict[str, Any]
     try:
-        site = Site(Path(order["pages"]), Path(order["marts"]), cache, paged=paged.possible())
+        site = Site(Path(order["pages"]), Path(order["marts"]), cache)
         tasks = [(source, number) for source, number in order["tasks"]]
         answer = {"done": render_tasks(site, tasks, Path(order["scratch"]))}
     except PageError as error:

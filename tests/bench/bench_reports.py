@@ -74,14 +74,37 @@ def write_town(path: Path, areas: int) -> None:
 
 
 def pages_of(folder: Path) -> Path:
-    """The real pages that a profile needs: itself and what it links to."""
+    """The real profile page; what it links to is a title."""
     target = folder / "reports"
     shutil.copytree(REPORTS, target)
-    kept = {"gebiet/[level]/[area].md", "indikator/[indicator].md"}
     for page in (target / "pages").rglob("*.md"):
-        if page.relative_to(target / "pages").as_posix() not in kept:
+        if page.name != "[area].md":
             page.unlink()
+    query = "```sql rows\nselect indicator, name from mart_indicator\n```\n"
+    (target / "pages" / "indikator" / "[indicator].md").write_text(f"---\ntitle: Indikator\n---\n{query}", "utf-8")
     return target
+
+
+def resident(process: int) -> int:
+    """Bytes in memory of a process and those it started."""
+    try:
+        own = int(Path(f"/proc/{process}/statm").read_text().split()[1]) * resource.getpagesize()
+        children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return own + sum(resident(int(child)) for child in children)
+
+
+def timed(command: list[str]) -> tuple[float, float]:
+    """Wall seconds and the highest MiB of a process with those it started. Raises `CalledProcessError`."""
+    started, highest = time.perf_counter(), 0
+    with subprocess.Popen(command) as process:
+        while process.poll() is None:
+            highest = max(highest, resident(process.pid))
+            time.sleep(0.1)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return time.perf_counter() - started, highest / 2**20
 
 
 def main(arguments: list[str]) -> int:
@@ -101,13 +124,9 @@ def main(arguments: list[str]) -> int:
         for size in sizes:
             marts, output = folder / f"{size}.duckdb", folder / f"site-{size}"
             write_town(marts, size)
-            started = time.perf_counter()
-            subprocess.run([sys.executable, "-c", code, str(marts), str(pages), str(output)], check=True)
-            seconds = time.perf_counter() - started
+            seconds, memory = timed([sys.executable, "-c", code, str(marts), str(pages), str(output)])
             count = len(list((output / "gebiet").rglob("*.html")))
             largest = max(file.stat().st_size for file in (output / "gebiet").rglob("*.html"))
-            # the largest child so far, twice: two processes of the same kind render
-            memory = 2 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
             ratio = (seconds / count) / first if first else 1.0
             first = first or seconds / count
             print(
