@@ -22,6 +22,7 @@ from dagster_project.reports.queries import Row
 MAP_UNITS = 2000
 LOCATOR_TOLERANCE = 8.0
 _MARGIN = 10
+_MOST_OUTLINES = 150  # more would not be told apart on a map as small as a stamp
 
 
 class Shapes:
@@ -37,7 +38,7 @@ class Shapes:
             if row["geometry"]:
                 self._wkt.setdefault(level, {})[area] = row["geometry"]
                 sizes[row["level_rank"], level] += 1
-        several = [key for key, count in sizes.items() if count > 1]
+        several = [key for key, count in sizes.items() if 1 < count <= _MOST_OUTLINES]
         self.outline_level = max(several or sizes or [(0, "")])[1]
         self._paths: dict[tuple[str, float], dict[str, str]] = {}
 
