@@ -19,6 +19,7 @@ import yaml
 
 from dagster_project import strict_yaml
 from dagster_project.reports.errors import PageError, first_line
+from dagster_project.tables import memory_limit
 
 _REFERENCE = re.compile(r"\$\{\s*([^}]*?)\s*\}")
 _PLACE = "place_in_query_"  # the column that keeps a stored result's order
@@ -165,6 +166,7 @@ class Database:
             ":memory:",
             config={
                 "threads": 1,
+                "memory_limit": memory_limit(),
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
                 "python_enable_replacements": False,
