@@ -27,7 +27,7 @@ FLAGS = [
 ]  # fmt: skip
 PAGE_TYPES = (
     "index.html", "gebiete.html", "indikatoren.html", "berichte.html", "gebiet/viertel/101.html",
-    "gebiet/stadt/05.html", "indikator/anteil.html", "indikator/lage.html", "gemeinde/05.html", "basisbericht.html",
+    "gebiet/stadt/05.html", "indikator/anteil.html", "indikator/lage.html", "gemeindeprofil/05.html", "basisbericht.html",
     "faktencheck-kinderarmut.html", "lieferstatus.html", "datenqualitaet.html", "quellen.html", "methoden.html",
     "glossar.html", "lesehilfe.html", "suche.html?q=neustadt",
 )  # fmt: skip
@@ -231,7 +231,7 @@ def test_a_table_is_sorted_searched_and_saved_as_it_is_shown(site: Path, tab: An
     tab.click("figure.map details.values summary")
     table = tab.locator("figure.map table[data-file]")
     assert table.count() == 0  # six rows need no tools
-    tab.goto(address(site, "gemeinde/05.html"))
+    tab.goto(address(site, "gemeindeprofil/05.html"))
     heat = tab.locator("figure.chart.wide").first
     heat.locator("details.values summary").click()
     table = heat.locator("table[data-file]")

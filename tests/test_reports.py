@@ -96,7 +96,7 @@ def test_data_is_escaped_everywhere(site: Path) -> None:
         "gebiete.html",
         "quellen.html",
         "datenqualitaet.html",
-        "gemeinde/05.html",
+        "gemeindeprofil/05.html",
         "indikator/anteil.html",
     ):
         assert escaped in texts[name], name
