@@ -212,10 +212,11 @@ def _write_project(town: Kleinstadt) -> None:
     town.contracts.mkdir(parents=True)
     for name in ("dbt", "reports"):
         (root / name).symlink_to(CHECKOUT / name)
-    (root / "expectations").mkdir()
+    (root / "suites").mkdir()
+    (root / "expectations").symlink_to(root / "suites")
     for suite in (CHECKOUT / "expectations").glob("*.yml"):  # but for those of sources that the town does not have
         if yaml.safe_load(suite.read_text(encoding="utf-8")).get("source") in (None, *CONTRACTS):
-            (root / "expectations" / suite.name).symlink_to(suite)
+            (root / "suites" / suite.name).symlink_to(suite)
     for contract in CONTRACTS:
         shutil.copy(CHECKOUT / "sources" / "berlin" / "contracts" / f"{contract}.yml", town.contracts)
     _write_yaml(_region(), town.project.sources / REGION / "region.yml")

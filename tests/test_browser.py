@@ -27,7 +27,8 @@ FLAGS = [
 ]  # fmt: skip
 PAGE_TYPES = (
     "index.html", "gebiete.html", "indikatoren.html", "berichte.html", "gebiet/viertel/101.html",
-    "gebiet/stadt/05.html", "indikator/anteil.html", "indikator/lage.html", "gemeindeprofil/05.html", "basisbericht.html",
+    "gebiet/stadt/05.html", "indikator/anteil.html", "indikator/lage.html", "gemeindeprofil/05.html",
+    "basisbericht.html",
     "faktencheck-kinderarmut.html", "lieferstatus.html", "datenqualitaet.html", "quellen.html", "methoden.html",
     "glossar.html", "lesehilfe.html", "suche.html?q=neustadt",
 )  # fmt: skip

@@ -56,6 +56,16 @@ def _rows(points: Sequence[Point], breaks: Sequence[date]) -> list[dict[str, Any
     return rows
 
 
+def _break_places(points: Sequence[Point], breaks: Sequence[date]) -> list[tuple[date, float]]:
+    days = sorted({point.day for point in points})
+    places = []
+    for day in sorted(breaks):
+        before, after = [d for d in days if d < day], [d for d in days if d >= day]
+        if before and after:
+            places.append((day, (_days(before[-1]) + _days(after[0])) / 2))
+    return places
+
+
 def _time_axis(points: Sequence[Point], most: int) -> dict[str, Any]:
     """Years below the axis, the last one always, as many as fit."""
     days = {point.day: point.period for point in points}
@@ -110,7 +120,8 @@ def line(
             }
         )
     if gaps:
-        rules = [{"x": _days(day) - 182, "text": f"Bruch: {reason}"} for day, reason in sorted(gaps.items())]
+        # the break lies before the first value that it changes, so midway between that and the value before
+        rules = [{"x": place, "text": f"Bruch: {gaps[day]}"} for day, place in _break_places(points, list(gaps))]
         layers.append(
             {
                 "data": {"values": rules},
