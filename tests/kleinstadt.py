@@ -212,11 +212,10 @@ def _write_project(town: Kleinstadt) -> None:
     town.contracts.mkdir(parents=True)
     for name in ("dbt", "reports"):
         (root / name).symlink_to(CHECKOUT / name)
-    (root / "suites").mkdir()
-    (root / "expectations").symlink_to(root / "suites")
-    for suite in (CHECKOUT / "expectations").glob("*.yml"):  # but for those of sources that the town does not have
+    (root / "expectations").mkdir()
+    for suite in (CHECKOUT / "expectations").glob("*.yml"):
         if yaml.safe_load(suite.read_text(encoding="utf-8")).get("source") in (None, *CONTRACTS):
-            (root / "suites" / suite.name).symlink_to(suite)
+            (root / "expectations" / suite.name).symlink_to(suite)
     for contract in CONTRACTS:
         shutil.copy(CHECKOUT / "sources" / "berlin" / "contracts" / f"{contract}.yml", town.contracts)
     _write_yaml(_region(), town.project.sources / REGION / "region.yml")
