@@ -3,10 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
-# which region `make demo` shows: one that the simulator can write
+# which region `make demo` and `make reports` show; the simulator can write this one
 REGION ?= musterkreis
 
-.PHONY: demo test dev bench check clean
+.PHONY: demo test dev bench check reports clean
 
 demo: $(INSTALLED)
 	$(BIN)/sozialraum demo $(REGION)
@@ -17,8 +17,12 @@ test: $(INSTALLED)
 dev: $(INSTALLED)
 	$(BIN)/sozialraum dev
 
+reports: $(INSTALLED)
+	$(BIN)/sozialraum reports $(REGION)
+
 bench: $(INSTALLED)
 	$(BIN)/python tests/bench/bench.py
+	$(BIN)/python tests/bench/bench_reports.py
 
 check: $(INSTALLED)
 	$(BIN)/sozialraum check
