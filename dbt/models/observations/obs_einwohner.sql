@@ -32,6 +32,16 @@ age_bound as (
 
 ),
 
+-- a bound for each period, not for each person: there are millions of them
+period_bound as (
+
+    select delivered_period.period, age_bound.age_in_months
+    from (select distinct period from resident) as delivered_period
+    inner join age_bound
+        on {{ period_year('delivered_period.period') }} between age_bound.year_from and age_bound.year_to
+
+),
+
 counted as (
 
     select
@@ -44,9 +54,9 @@ counted as (
         {%- endfor %}
         {{ count_where("resident.age_in_months >= 216 and resident.nationality = 'german'") }}
             as population_german_18_plus,
-        {{ count_where('resident.age_in_months < age_bound.age_in_months') }} as population_under_retirement_age,
+        {{ count_where('resident.age_in_months < period_bound.age_in_months') }} as population_under_retirement_age,
         {{ count_where(
-            'resident.age_in_months >= 180 and resident.age_in_months < age_bound.age_in_months'
+            'resident.age_in_months >= 180 and resident.age_in_months < period_bound.age_in_months'
         ) }} as population_working_age,
         {{ count_where("resident.sex = 'female'") }} as population_female,
         {{ count_where("resident.nationality in ('eu', 'other')") }} as population_foreign,
@@ -54,8 +64,7 @@ counted as (
         {{ count_where("resident.migration in ('german_with_migration', 'foreign')") }} as population_migration,
         sum(floor(resident.age_in_months / 12.0)) as age_sum
     from resident
-    inner join age_bound
-        on {{ period_year('resident.period') }} between age_bound.year_from and age_bound.year_to
+    inner join period_bound on resident.period = period_bound.period
     group by {{ observation_keys('resident') }}
 
 ),
