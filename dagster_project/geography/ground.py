@@ -110,7 +110,7 @@ class Ground:
 
     @cached_property
     def _area_masses(self) -> pd.DataFrame:
-        rows = read(self._mass_file)
+        rows = read(self._mass_file).dropna(how="all")  # dbt writes an empty table as one row of nothing
         return rows.sort_values(["basis", "reference_date", "area"], ignore_index=True)
 
     def _support_layer(self) -> Layer:
