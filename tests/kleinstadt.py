@@ -212,7 +212,6 @@ def _write_project(town: Kleinstadt) -> None:
     town.contracts.mkdir(parents=True)
     for name in ("dbt", "reports"):
         (root / name).symlink_to(CHECKOUT / name)
-    # suites of a source need that source: the town has its own only
     (root / "expectations").mkdir()
     for suite in (CHECKOUT / "expectations").glob("*.yml"):
         if yaml.safe_load(suite.read_text(encoding="utf-8")).get("source") in (None, *CONTRACTS):

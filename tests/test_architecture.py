@@ -68,6 +68,8 @@ def test_stages_do_not_import_each_other(path: Path) -> None:
         ("jinja2", {"reports", "sharing"}),
         ("dbt", {"transform"}),
         ("geopandas", {"geography"}),
+        ("vl_convert", {"reports"}),
+        ("weasyprint", {"reports"}),
     ],
 )
 def test_each_heavy_library_has_one_home(library: str, homes: set[str]) -> None:
