@@ -12,7 +12,7 @@ demo: $(INSTALLED)
 	$(BIN)/sozialraum demo $(REGION)
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 dev: $(INSTALLED)
 	$(BIN)/sozialraum dev
@@ -21,8 +21,7 @@ reports: $(INSTALLED)
 	$(BIN)/sozialraum reports $(REGION)
 
 bench: $(INSTALLED)
-	$(BIN)/python tests/bench/bench.py
-	$(BIN)/python tests/bench/bench_reports.py
+	for file in tests/bench/bench_*.py; do $(BIN)/python $$file || exit 1; done
 
 check: $(INSTALLED)
 	$(BIN)/sozialraum check
