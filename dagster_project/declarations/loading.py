@@ -7,9 +7,14 @@ Writes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
 from dagster_project import strict_yaml
 from dagster_project.declarations.base import DeclarationError, Mistake
 from dagster_project.declarations.contracts import Contract
+from dagster_project.declarations.disclosure import MeasureRelation, parsed_relation
 from dagster_project.declarations.indicators import AgeBound, Indicator
 from dagster_project.declarations.references import Declarations, unresolved
 from dagster_project.declarations.suites import Suite
@@ -43,7 +48,14 @@ def load(project: Project, region: str) -> Declarations:
     suites = read_folder(project.expectations, Suite, project, mistakes)
     if mistakes or declared_region is None:
         raise DeclarationError(mistakes)
-    declarations = Declarations(declared_region, geographies, contracts, indicators, bounds, suites)
+    yields = {source: found for source, found in measures_by_source(project).items() if source in contracts}
+    sources_of = {
+        measure: tuple(source for source, found in yields.items() if measure in found)
+        for measure in sorted(set().union(*yields.values()))
+    }
+    declarations = Declarations(
+        declared_region, geographies, contracts, indicators, bounds, suites, sources_of, relations(project, contracts)
+    )
     mistakes = unresolved(project, declarations, measures(project))
     if mistakes:
         raise DeclarationError(mistakes)
@@ -51,27 +63,64 @@ def load(project: Project, region: str) -> Declarations:
 
 
 def measures(project: Project) -> set[str]:
-    """Every measure an observation model yields: the accepted values of its column `measure`.
+    """Every measure an observation model yields.
 
     Raises `DeclarationError` where a file names none.
     """
-    found: set[str] = set()
-    for path in sorted((project.dbt / "models" / "observations").glob("obs_*.yml")):
-        content = strict_yaml.load(path.read_text(encoding="utf-8"))
-        values = [
+    return set().union(*measures_by_source(project).values())
+
+
+def measures_by_source(project: Project) -> dict[str, set[str]]:
+    """The measures each source yields: the accepted values of the column `measure` of its observation model.
+
+    Raises `DeclarationError` where a file names none.
+    """
+    found: dict[str, set[str]] = {}
+    for path, models in _observation_models(project):
+        values = {
             value
-            for model in content.get("models", [])
+            for model in models
             for column in model.get("columns", [])
             if column.get("name") == "measure"
             for test in column.get("data_tests", [])
             if isinstance(test, dict) and "accepted_values" in test
             for value in test["accepted_values"]["arguments"]["values"]
-        ]
+        }
         if not values:
-            file = str(path.relative_to(project.root)) if path.is_relative_to(project.root) else str(path)
-            raise DeclarationError([Mistake(file, "measure", "list the measures as accepted_values of this column")])
-        found.update(values)
+            raise DeclarationError(
+                [Mistake(_relative(path, project), "measure", "list the measures as accepted_values of this column")]
+            )
+        found[path.stem.removeprefix("obs_")] = values
     return found
+
+
+def relations(project: Project, sources: Collection[str]) -> tuple[MeasureRelation, ...]:
+    """How measures add up, as the observation models of these sources declare it under config.meta.relations.
+
+    Raises `DeclarationError` where one cannot be read.
+    """
+    found: dict[MeasureRelation, None] = {}
+    for path, models in _observation_models(project):
+        if path.stem.removeprefix("obs_") in sources:
+            texts = [
+                text for model in models for text in model.get("config", {}).get("meta", {}).get("relations", [])
+            ]
+            for text in texts:
+                try:
+                    found[parsed_relation(text)] = None
+                except ValueError as error:
+                    mistake = Mistake(_relative(path, project), "config.meta.relations", str(error))
+                    raise DeclarationError([mistake]) from error
+    return tuple(found)
+
+
+def _observation_models(project: Project) -> Iterator[tuple[Path, list[dict[str, Any]]]]:
+    for path in sorted((project.dbt / "models" / "observations").glob("obs_*.yml")):
+        yield path, strict_yaml.load(path.read_text(encoding="utf-8")).get("models", [])
+
+
+def _relative(path: Path, project: Project) -> str:
+    return str(path.relative_to(project.root)) if path.is_relative_to(project.root) else str(path)
 
 
 def all_contracts(project: Project) -> dict[str, Contract]:
