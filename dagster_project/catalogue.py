@@ -39,7 +39,8 @@ TABLES: dict[str, dict[str, str]] = {
         "source_note": "varchar", "responsible": "varchar", "year_from": "integer", "year_to": "integer",
         "numerator": "varchar", "denominator": "varchar", "factor": "double", "reported_measure": "varchar",
         "reported_decimals": "integer", "change_indicator": "varchar", "change_years": "integer",
-        "minimum_denominator": "double", "pooled_years": "integer", "change_relative": "boolean",
+        "minimum_denominator": "double", "pooled_years": "integer", "interval": "varchar", "widest_interval": "double",
+        "narrow_interval": "double", "widest_relative_interval": "double", "change_relative": "boolean",
         "minimum_population_measure": "varchar", "minimum_population": "double",
     },
     "age_bound": {"name": "varchar", "year_from": "integer", "year_to": "integer", "age_in_months": "integer"},
@@ -60,7 +61,7 @@ TABLES: dict[str, dict[str, str]] = {
 
 def build(declared: Declarations, output: Path) -> dict[str, int]:
     """Write every table of the catalogue; returns the number of rows of each."""
-    indexes = [indicator for indicator in declared.indicators.values() if indicator.index]
+    indexes = [indicator for indicator in declared.reported_indicators.values() if indicator.index]
     rows: dict[str, list[dict[str, Any]]] = {
         "region": [_region(declared)],
         "source": [
@@ -71,7 +72,7 @@ def build(declared: Declarations, output: Path) -> dict[str, int]:
             {"municipality": item.id, "name": item.name, "region_sender": declared.region.region_sender}
             for item in declared.region.municipalities
         ],
-        "indicator": [_indicator(indicator) for indicator in declared.indicators.values()],
+        "indicator": [_indicator(indicator) for indicator in declared.reported_indicators.values()],
         "age_bound": [
             {
                 "name": bound.id,
@@ -84,7 +85,7 @@ def build(declared: Declarations, output: Path) -> dict[str, int]:
         ],
         "indicator_break": [
             {"indicator": indicator.id, "year": item.year, "reason": item.reason}
-            for indicator in declared.indicators.values()
+            for indicator in declared.reported_indicators.values()
             for item in indicator.breaks
         ],
         "index_composition": [row for indicator in indexes for row in _compositions(indicator)],
@@ -112,6 +113,8 @@ def _indicator(indicator: Indicator) -> dict[str, Any]:
         "indicator": indicator.id,
         **indicator.model_dump(include=set(TABLES["indicator"]) - {"indicator"}),
         **_years(indicator.periods),
+        **indicator.widths,
+        "interval": indicator.interval_method,
         "reported_measure": indicator.reported.measure if indicator.reported else None,
         "reported_decimals": indicator.reported.decimals if indicator.reported else None,
         "change_indicator": indicator.change.indicator if indicator.change else None,

@@ -1,7 +1,8 @@
 """Dagster wiring: the assets, checks, job, sensor and schedule of every declared region.
 
 Reads  the declarations and dbt's manifest; runs the stages. The graph reads like the flow:
-catalogue, geography → landed sources → judged (gate 1) → warehouse → protection → marts (gate 2) → release.
+catalogue, geography → landed sources → judged (gate 1) → warehouse → protection → protected models and marts (gate 2)
+→ release.
 """
 
 import hashlib
@@ -61,7 +62,8 @@ class _Wiring:
         self.manifest = transform.manifest(root, data, declared)
         self.models = _models(self.manifest)
         self.marts = [name for name, node in self.models.items() if node["fqn"][1] == "marts"]
-        self.warehouse = [name for name in self.models if name not in self.marts]
+        self.protected = [name for name, node in self.models.items() if node["fqn"][1] in ("protected", "marts")]
+        self.warehouse = [name for name in self.models if name not in self.protected]
 
     def key(self, *parts: str) -> dg.AssetKey:
         return dg.AssetKey([self.region, *parts])
@@ -198,12 +200,12 @@ class _Wiring:
         return protection
 
     def _marts(self) -> dg.AssetsDefinition:
-        @dg.multi_asset(name=f"{self.region}_marts", specs=self._specs(self.marts), can_subset=True)
+        @dg.multi_asset(name=f"{self.region}_marts", specs=self._specs(self.protected), can_subset=True)
         def mart_models(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
             chosen = [key.path[-1] for key in context.selected_asset_keys]
             with exclusive(self.data):
                 results = transform.build_marts(
-                    self.root, self.data, self.declared, chosen, complete=set(chosen) == set(self.marts)
+                    self.root, self.data, self.declared, chosen, complete=set(chosen) == set(self.protected)
                 )
             yield from self._materialized(results)
 

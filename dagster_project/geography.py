@@ -27,7 +27,10 @@ COORDINATE_DIGITS = 2  # centimetres
 NO_KEY = "(ohne Schlüssel)"
 GEOJSON = (".geojson", ".json")
 GEOJSON_CRS = "EPSG:4326"
-DATES = ("valid_from", "valid_to", "exists_from", "exists_to")
+TYPES = {
+    **dict.fromkeys(("valid_from", "valid_to", "exists_from", "exists_to"), "date"),
+    **dict.fromkeys(("area_type", "area_type_name"), "varchar"),
+}
 
 
 class GeographyError(Exception):
@@ -73,7 +76,7 @@ def build(region: Region, geographies: list[Geography], folders: list[Path], out
     areas = pd.concat(frames, ignore_index=True)
     ancestors = _ancestors(areas)
     areas = _with_municipality(areas, ancestors, region.municipality_level)
-    write_frame(areas, output / "area.parquet", dict.fromkeys(DATES, "date"))
+    write_frame(areas, output / "area.parquet", TYPES)
     write_frame(ancestors, output / "area_ancestor.parquet")
     registers = [_street_ranges(geography, areas, folders) for geography in geographies if geography.street_register]
     if registers:
@@ -120,12 +123,15 @@ def _layer_areas(
 ) -> gpd.GeoDataFrame:
     """One level as a frame with key, name, parent and geometry in the region's CRS."""
     if layer.file is None:
-        rows = pd.DataFrame({"area": list(layer.names), "name": list(layer.names.values()), "parent": None})
+        rows = pd.DataFrame(
+            {"area": list(layer.names), "name": list(layer.names.values()), "area_type": None, "parent": None}
+        )
     else:
         source = _read(region, layer, folders)
         for repair in layer.repairs:
             source = _repaired(source, repair, layer)
         rows = _attributes(source, level, layer)
+        _check_types(rows, geography, layer)
     if layer.outline == "dissolve":
         if finer is None:
             raise GeographyError(
@@ -152,8 +158,8 @@ def _read(region: Region, layer: Layer, folders: list[Path]) -> gpd.GeoDataFrame
     if not isinstance(frame, gpd.GeoDataFrame) or frame.empty:
         raise GeographyError(f"{layer.file}: die Datei enthält keine Flächen.")
     frame = _projected(frame, region, layer)
-    for attribute in (layer.key, layer.name):
-        if attribute not in frame.columns:
+    for attribute in (layer.key, layer.name, layer.type):
+        if attribute is not None and attribute not in frame.columns:
             found = ", ".join(str(column) for column in frame.columns if column != "geometry")
             raise GeographyError(f"{layer.file}: das Merkmal „{attribute}“ fehlt. Vorhanden sind: {found}.")
     empty = frame[frame.geometry.isna() | frame.geometry.is_empty]
@@ -221,7 +227,13 @@ def _repaired(frame: gpd.GeoDataFrame, repair: Repair, layer: Layer) -> gpd.GeoD
 def _attributes(source: gpd.GeoDataFrame, level: Level, layer: Layer) -> pd.DataFrame:
     key = source[layer.key].astype(str)
     area = key.str[-layer.key_last :] if layer.key_last else key
-    rows = pd.DataFrame({"area": area.fillna(NO_KEY), "name": source[layer.name]})
+    rows = pd.DataFrame(
+        {
+            "area": area.fillna(NO_KEY),
+            "name": source[layer.name],
+            "area_type": source[layer.type].astype(str) if layer.type else None,
+        }
+    )
     if level.parent is None:
         return rows.assign(parent=None)
     if level.parent.prefix is not None:
@@ -235,6 +247,15 @@ def _attributes(source: gpd.GeoDataFrame, level: Level, layer: Layer) -> pd.Data
             f"{layer.file}: das Merkmal „{level.parent.attribute}“ fehlt (Schlüssel des Elterngebiets)."
         )
     return rows.assign(parent=source[level.parent.attribute].astype(str))
+
+
+def _check_types(rows: pd.DataFrame, geography: Geography, layer: Layer) -> None:
+    unknown = rows[rows["area_type"].notna() & ~rows["area_type"].isin(list(geography.area_types))]
+    if len(unknown):
+        raise GeographyError(
+            f"{layer.file}: unbekannte Gebietstypen ({_listed(sorted(set(unknown['area_type'])))}) bei "
+            f"{_listed(unknown['area'])}. Erklärt sind: {_listed(geography.area_types)}."
+        )
 
 
 def _check_keys(frame: gpd.GeoDataFrame, level: Level, layer: Layer) -> None:
@@ -310,6 +331,8 @@ def _as_table(frame: gpd.GeoDataFrame, geography: Geography, edition: Edition, r
             "is_unallocated": False,
             "area": frame["area"].to_numpy(),
             "name": frame["name"].to_numpy(),
+            "area_type": frame["area_type"].to_numpy(),
+            "area_type_name": frame["area_type"].map(geography.area_types).to_numpy(),
             "parent": frame["parent"].to_numpy(),
             "parent_level": geography.levels[rank + 1].id if level.parent else None,
             "valid_from": [life.valid_from if life and life.valid_from else edition.valid_from for life in lives],
@@ -353,6 +376,8 @@ def _unallocated_areas(
                 "is_unallocated": True,
                 "area": [unallocated(key) for key in names],
                 "name": [f"{name}, nicht zuordenbar" for name in names.values()],
+                "area_type": None,
+                "area_type_name": None,
                 "parent": [key if last else unallocated(key) for key in names],
                 "parent_level": geography.levels[rank + 1].id,
                 "valid_from": edition.valid_from,

@@ -94,18 +94,25 @@ def sources(path: Path) -> set[str]:
     return set(re.findall(r"source\(\s*'(\w+)'", path.read_text(encoding="utf-8")))
 
 
-@pytest.mark.parametrize("path", sql_files("observations", "core", "marts"), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sql_files("observations", "core", "protected", "marts"), ids=lambda path: path.stem)
 def test_layers_read_only_what_lies_before_them(path: Path) -> None:
     layer = path.parent.name
-    allowed_references = {"observations": ("stg_",), "core": ("obs_", "core_"), "marts": ("core_",)}[layer]
+    allowed_references = {
+        "observations": ("stg_",),
+        "core": ("obs_", "core_"),
+        "protected": ("core_",),
+        "marts": ("protected_",),
+    }[layer]
     allowed_sources = {
         "observations": {"catalogue"},
         "core": {"catalogue", "geography", "judged"},
-        "marts": {"catalogue", "geography", "protection", "judged"},
+        "protected": {"catalogue", "geography", "protection"},
+        "marts": {"catalogue", "geography", "judged"},
     }[layer]
     assert all(name.startswith(allowed_references) for name in references(path))
     assert sources(path) <= allowed_sources
-    assert path.stem.startswith({"observations": "obs_", "core": "core_", "marts": "mart_"}[layer])
+    assert layer != "protected" or "protection" in sources(path)
+    assert path.stem.startswith({"observations": "obs_", "core": "core_", "marts": "mart_"}.get(layer, f"{layer}_"))
 
 
 def test_pages_see_marts_only() -> None:
@@ -132,7 +139,7 @@ WORDS_OF_THE_FIELD = {"population", "households", "block", "sozialraum"}
 
 @pytest.mark.parametrize(
     "path",
-    [*PYTHON, *sql_files("core", "marts"), *(ROOT / "dbt" / "macros").glob("*.sql"), *PAGES.rglob("*.md")],
+    [*PYTHON, *sql_files("core", "protected", "marts"), *(ROOT / "dbt" / "macros").glob("*.sql"), *PAGES.rglob("*.md")],
     ids=lambda path: str(path.relative_to(ROOT)),
 )
 def test_generic_code_knows_no_town_source_or_indicator(path: Path) -> None:
@@ -154,7 +161,7 @@ FORBIDDEN_SQL = {
 }
 
 
-@pytest.mark.parametrize("path", sql_files("observations", "core", "marts"), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sql_files("observations", "core", "protected", "marts"), ids=lambda path: path.stem)
 def test_sql_is_portable(path: Path) -> None:
     text = re.sub(r"--.*|\{#.*?#\}|\{\{.*?\}\}", "", path.read_text(encoding="utf-8"))
     found = [name for name, pattern in FORBIDDEN_SQL.items() if re.search(pattern, text, re.IGNORECASE)]

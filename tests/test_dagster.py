@@ -28,9 +28,10 @@ def definitions(first_run: Place) -> dg.Definitions:
 
 
 @pytest.fixture(scope="module")
-def marts(definitions: dg.Definitions) -> list[str]:
+def protected_models(definitions: dg.Definitions) -> list[str]:
+    """All that is built behind the protection: what may be shown, and the marts made from it."""
     nodes = definitions.resolve_asset_graph().asset_nodes
-    return sorted(node.key.path[-1] for node in nodes if node.group_name == "marts")
+    return sorted(node.key.path[-1] for node in nodes if node.group_name in ("protected", "marts"))
 
 
 # ---------------------------------------------------------------- the graph
@@ -65,11 +66,11 @@ def test_the_asset_graph_is_as_it_was(definitions: dg.Definitions) -> None:
 
 
 def test_the_release_stands_behind_every_mart_and_every_source_before_the_gate(
-    definitions: dg.Definitions, marts: list[str]
+    definitions: dg.Definitions, protected_models: list[str]
 ) -> None:
     graph = definitions.resolve_asset_graph()
     behind = {key.path[-1] for key in graph.get(dg.AssetKey([REGION, "release"])).parent_keys}
-    assert behind == set(marts)
+    assert behind == {name for name in protected_models if name.startswith("mart_")}
     landed = {key for key in graph.get_all_asset_keys() if key.path[1] == "landed"}
     assert graph.get(dg.AssetKey([REGION, "judged"])).parent_keys == landed
 
@@ -133,13 +134,13 @@ def failure(result: Any) -> str:
     return f"{cause.cls_name}: {cause.message}"
 
 
-def test_marts_on_spoiled_data_get_no_release(place: Place, marts: list[str]) -> None:
+def test_marts_on_spoiled_data_get_no_release(place: Place, protected_models: list[str]) -> None:
     before = place.in_force()
     with duckdb.connect(str(place.data.warehouse)) as connection:
         connection.execute(
             "update core_indicator_value set value = 250 where indicator = 'share_65_plus' and level = 'stadt'"
         )
-    both = place.materialize(*marts, "release")
+    both = place.materialize(*protected_models, "release")
     assert not both.success
     assert "mart_indicator_value" in materialized(both)
     assert "release" not in materialized(both)
@@ -170,14 +171,14 @@ def test_a_release_of_spoiled_marts_is_refused(place: Place) -> None:
     assert not leftovers(place.data)
 
 
-def test_a_release_of_some_marts_is_refused(place: Place, marts: list[str]) -> None:
+def test_a_release_of_some_marts_is_refused(place: Place, protected_models: list[str]) -> None:
     before = place.in_force()
     assert place.materialize("mart_region").success
     result = place.materialize("release")
     assert "TransformError" in failure(result)
     assert "run the whole job" in failure(result)
     assert place.in_force() == before
-    assert place.materialize(*marts, "release").success
+    assert place.materialize(*protected_models, "release").success
     assert place.in_force() == before
 
 

@@ -248,6 +248,26 @@ def test_a_fault_of_an_area_is_named(own_kleinstadt: Kleinstadt, output: Path, e
     assert all(word in message for word in words), message
 
 
+def test_types_of_areas_are_those_declared(own_kleinstadt: Kleinstadt, output: Path) -> None:
+    def typed(names: dict[str, str]) -> Callable[[dict[str, Any]], None]:
+        def change(content: dict[str, Any]) -> None:
+            content["area_types"] = names
+            content["editions"][0]["layers"]["planungsraum"]["type"] = "BEZIRKSNAM"
+
+        return change
+
+    declared_otherwise(own_kleinstadt, typed({"Altstadt": "Kern"}))
+    message = fault(own_kleinstadt, output)
+    assert message.startswith(f"{AREAS}: unbekannte Gebietstypen (Seeviertel) bei ")
+    assert message.endswith("Erklärt sind: Altstadt.")
+
+    names = {"Altstadt": "Kern", "Seeviertel": "Rand"}
+    declared_otherwise(own_kleinstadt, typed(names))
+    build(own_kleinstadt, output)
+    areas = table(output).query("level == 'planungsraum' and edition == '2006'")
+    assert dict(zip(areas["area_type"], areas["area_type_name"], strict=True)) == names
+
+
 def test_an_area_that_leaves_its_parent_is_named(own_kleinstadt: Kleinstadt, output: Path) -> None:
     edited(own_kleinstadt, AREAS, with_outline("01010101", lambda shape: shape.union(translate(shape, xoff=-10))))
     message = fault(own_kleinstadt, output)

@@ -8,7 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pytest
+from scipy import stats
 
 from dagster_project import cli, declarations
 from dagster_project.settings import Project, RegionData, region_data
@@ -36,8 +38,8 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> RegionData:
 @pytest.fixture
 def marts(released: RegionData) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
-    for mart in ("mart_indicator_value", "mart_indicator", "mart_area", "mart_delivery"):
-        connection.execute(f"create view {mart} as from '{released.current}/parquet/{mart}.parquet'")
+    for mart in ("indicator_value", "indicator", "area", "delivery", "comparison", "trend"):
+        connection.execute(f"create view mart_{mart} as from '{released.current}/parquet/mart_{mart}.parquet'")
     connection.execute(f"create view truth as from '{released.root}/truth/counts.parquet'")
     return connection
 
@@ -92,6 +94,59 @@ def test_every_cell_has_a_value_or_a_reason(marts: duckdb.DuckDBPyConnection) ->
         "select count(*) from mart_indicator_value where (value is null) and reason is null and status != 'suppressed'"
     ).fetchone()
     assert found == (0,)
+
+
+def test_comparisons_are_formed_from_what_is_shown(marts: duckdb.DuckDBPyConnection) -> None:
+    values = marts.sql("from mart_indicator_value inner join mart_indicator using (indicator)").df()
+    values = values[(values["level"] == "wohnplatz") & values["kind"].isin(["share", "rate"]) & values["value"].notna()]
+    areas = marts.sql("select edition, level, area, area_type from mart_area where not is_unallocated").df()
+    typed = values.merge(areas, on=["edition", "level", "area"])
+    groups = typed.groupby(["edition", "period", "indicator", "area_type"])
+    pooled = groups["numerator"].sum() / groups["denominator"].sum()
+    ours = marts.sql("from mart_comparison where level = 'wohnplatz' and basis = 'pooled'").df()
+    factors = {name: item.factor for name, item in declarations.load(Project(ROOT), REGION).indicators.items()}
+    wanted = ours.set_index(["edition", "period", "indicator", "comparator_area"])["comparator_value"]
+    expected = pooled.reindex(wanted.index).to_numpy() * wanted.index.get_level_values("indicator").map(factors)
+    assert len(wanted) > 1000
+    assert wanted.to_numpy() == pytest.approx(expected.to_numpy(), abs=1e-8, nan_ok=True)
+
+    compared = marts.sql(
+        "select ours.*, value, ci_low, ci_high from mart_comparison as ours inner join mart_indicator_value "
+        "using (geography, edition, level, area, period, indicator) where significance is not null"
+    ).df()
+    above = compared["ci_low"] > compared["comparator_value"]
+    below = compared["ci_high"] < compared["comparator_value"]
+    assert (compared["significance"] == np.select([above, below], ["above", "below"], "similar")).all()
+    assert set(compared["comparator"]) == {"municipality", "region", "type"}
+
+
+def test_a_trend_is_what_the_test_of_mann_and_kendall_proves(marts: duckdb.DuckDBPyConnection) -> None:
+    trends = marts.sql("from mart_trend where reason is null").df()
+    assert set(trends["direction"]) == {"rising", "falling", "steady"}
+    assert trends["periods"].min() >= 5
+    series = marts.sql(
+        "from mart_indicator_value where value is not null and status != 'unreliable' order by reference_date"
+    ).df()
+    series = dict(list(series.groupby(["edition", "level", "area", "indicator"])))
+    checked = 0
+    for row in trends.sample(300, random_state=1).itertuples():
+        values = series[(row.edition, row.level, row.area, row.indicator)]["value"].tail(row.periods).to_numpy()
+        if len(set(values)) < len(values):
+            continue
+        tau, p = stats.kendalltau(np.arange(len(values)), values, method="exact")
+        expected = "steady" if p >= 0.05 else "rising" if tau > 0 else "falling"
+        assert row.direction == expected, (row, values, p)
+        checked += 1
+    assert checked > 200
+
+
+def test_there_is_no_trend_across_a_break(marts: duckdb.DuckDBPyConnection) -> None:
+    breaks = marts.sql(
+        "select min(cast(substr(period_from, 1, 4) as integer)) from mart_trend where indicator = 'sgb2_rate'"
+    ).fetchone()
+    assert breaks == (2022,)
+    reasons = marts.sql("select distinct reason from mart_trend where indicator = 'sgb2_rate'").fetchall()
+    assert {row[0] for row in reasons} <= {"break_in_series", "too_few_periods"}
 
 
 def test_support_levels_are_not_published(marts: duckdb.DuckDBPyConnection) -> None:

@@ -114,6 +114,19 @@ class Break(Declared):
     reason: str
 
 
+class Reliability(Declared):
+    """When the 95 % interval makes a value unreliable; widths are parts of the factor: 0.3 is 30 points.
+
+    What is left out follows the presentation standards of the National Center for Health Statistics: for proportions
+    (Series 2, Number 175, 2017) a width of 30 points or more, or of more than 130 % of the value unless it is at most
+    5 points; for rates and counts (Series 2, Number 200, 2023) a width of more than 160 % of the value.
+    """
+
+    widest_interval: float | None = Field(default=None, gt=0)
+    narrow_interval: float | None = Field(default=None, ge=0, description="never too wide up to this width")
+    widest_relative_interval: float | None = Field(default=None, gt=0, description="width in relation to the value")
+
+
 class Indicator(Declared):
     """One row of the catalogue; `kind` says which fields it needs."""
 
@@ -141,6 +154,12 @@ class Indicator(Declared):
     periods: Years = Years()
     minimum_denominator: int | None = Field(default=None, gt=0, description="below it a value is shown as unreliable")
     pooled_years: int = Field(default=1, ge=1, description="years summed up to one value, for rare events")
+    interval: Literal["wilson", "byar", "ratio", "none"] | None = Field(
+        default=None,
+        description="wilson: part of a whole; byar: events in a population; ratio: two groups that do not overlap; "
+        "left out: wilson for a share, byar for a rate",
+    )
+    reliability: Reliability = Reliability()
     breaks: list[Break] = Field(default_factory=list)
     definition: str
     formula: str
@@ -153,6 +172,31 @@ class Indicator(Declared):
     reported: Reported | None = None
     change: Change | None = None
     index: Index | None = None
+
+    @property
+    def interval_method(self) -> str:
+        """How its interval is computed, where the declaration leaves it open."""
+        by_kind = {"share": "wilson", "reported_share": "wilson", "rate": "byar"}
+        return self.interval or by_kind.get(self.kind, "none")
+
+    @property
+    def widths(self) -> dict[str, float | None]:
+        """The widths of `reliability` in the indicator's unit, where the declaration leaves them open."""
+        is_share = self.interval_method == "wilson"
+        declared = self.reliability
+        widest = declared.widest_interval or (0.3 if is_share else None)
+        narrow = declared.narrow_interval if declared.narrow_interval is not None else 0.05 if is_share else 0.0
+        return {
+            "widest_interval": widest and widest * self.factor,
+            "narrow_interval": narrow * self.factor,
+            "widest_relative_interval": declared.widest_relative_interval or (1.3 if is_share else 1.6),
+        }
+
+    @property
+    def parts(self) -> set[str]:
+        """Ids of the indicators it is made from."""
+        components = [item for x in self.index.compositions for item in x.components] if self.index else []
+        return {item.indicator for item in components} | ({self.change.indicator} if self.change else set())
 
     @model_validator(mode="after")
     def fields_fit_the_kind(self) -> Indicator:

@@ -35,6 +35,12 @@ class Declarations:
     relations: tuple[MeasureRelation, ...] = ()
 
     @property
+    def reported_indicators(self) -> dict[str, Indicator]:
+        """The indicators the region chose to report, else all; what its sources do not allow has no values."""
+        chosen = self.region.indicators
+        return self.indicators if chosen is None else {name: self.indicators[name] for name in chosen}
+
+    @property
     def geography(self) -> Geography:
         """The geography the region reports on."""
         return self.geographies[self.region.geography]
@@ -77,6 +83,21 @@ def _region_references(declared: Declarations, measures: set[str]) -> list[Mista
     mistakes += _reference(file, "population", region.population, measures)
     for source in region.disclosure.sources:
         mistakes += _reference(file, f"disclosure.sources.{source}", source, declared.contracts)
+    return mistakes + _chosen_indicators(declared, file)
+
+
+def _chosen_indicators(declared: Declarations, file: str) -> list[Mistake]:
+    """What a region reports exists, and so does in its choice whatever an index or a change is made of."""
+    chosen = declared.region.indicators
+    if chosen is None:
+        return []
+    mistakes = [x for name in chosen for x in _reference(file, "indicators", name, declared.indicators)]
+    for name in sorted({name for name in chosen if chosen.count(name) > 1}):
+        mistakes.append(Mistake(file, "indicators", f"{name!r} stands here a second time: remove one"))
+    for name in chosen:
+        for part in declared.indicators[name].parts if name in declared.indicators else []:
+            if part not in chosen:
+                mistakes.append(Mistake(file, "indicators", f"{name!r} is made from {part!r}: add it"))
     return mistakes
 
 

@@ -64,6 +64,7 @@ class Layer(Declared):
     key: str | None = Field(default=None, description="attribute that holds the key")
     key_last: int | None = Field(default=None, description="take only the last n characters of that attribute")
     name: str | None = Field(default=None, description="attribute that holds the name")
+    type: str | None = Field(default=None, description="attribute that holds the code of the area's type")
     outline: Literal["file", "dissolve"] = "file"
     names: dict[str, str] = Field(default_factory=dict, description="key and name of areas that have no file")
     repairs: list[Repair] = Field(default_factory=list)
@@ -124,6 +125,9 @@ class Geography(Declared):
     origin: str = Field(description="where the official files are obtained")
     levels: list[Level] = Field(min_length=1)
     editions: list[Edition] = Field(min_length=1)
+    area_types: dict[str, str] = Field(
+        default_factory=dict, description="codes and names of types: areas of the same type are compared"
+    )
     street_register: StreetRegister | None = None
 
     def level_rank(self, level: str) -> int:
@@ -143,6 +147,8 @@ class Geography(Declared):
                     f"edition {edition.id}: layers must be exactly the levels {', '.join(ids)}; "
                     f"found {', '.join(edition.layers)}"
                 )
+            if not self.area_types and any(layer.type for layer in edition.layers.values()):
+                raise ValueError(f"edition {edition.id}: a layer names a type; declare the codes under area_types")
         for level in self.levels[:-1]:
             if level.parent is None:
                 raise ValueError(f"level {level.id}: parent is missing (only the coarsest level has none)")
@@ -174,4 +180,7 @@ class Region(Declared):
     region_sender: str | None = Field(default=None, description="inbox folder of the region's own offices")
     disclosure: Disclosure = Disclosure()
     population: Identifier = Field(description="measure shown as an area's population")
+    indicators: list[Identifier] | None = Field(
+        default=None, min_length=1, description="what the region reports; all that its sources allow where left out"
+    )
     licence_note: str

@@ -36,3 +36,17 @@
 {% macro in_declared_years(declaration, period) -%}
     {{ period_year(period) }} between {{ declaration }}.year_from and {{ declaration }}.year_to
 {%- endmacro %}
+
+{# What a time series is about: an indicator of an area. #}
+{% macro series_keys(relation=none) -%}
+    {%- set prefix = relation ~ '.' if relation else '' -%}
+    {%- for name in ['geography', 'edition', 'level', 'area', 'indicator'] %}
+    {{ prefix }}{{ name }}{{ ',' if not loop.last }}
+    {%- endfor -%}
+{%- endmacro %}
+
+{# Two relations speak of the same series. #}
+{% macro same_series(left, right) -%}
+    {{ same_area(left, right) }}
+        and {{ left }}.indicator = {{ right }}.indicator
+{%- endmacro %}

@@ -9,6 +9,49 @@
 {%- endmacro %}
 
 {#
+    One bound of the interval at 95 % in the indicator's unit, by the method its declaration names:
+    wilson  a part of a whole (Wilson 1927);
+    byar    events in a population, the count a Poisson variable (Byar's approximation, in Breslow and Day 1987);
+    ratio   two groups that do not overlap: the Wilson bounds of their share in the sum, as odds.
+#}
+{% macro interval_bound(method, numerator, denominator, factor, sign) -%}
+    case {{ method }}
+        when 'wilson' then {{ wilson_bound(numerator, denominator, factor, sign) }}
+        when 'byar' then {{ byar_bound(numerator, denominator, factor, sign) }}
+        when 'ratio' then {{ ratio_bound(numerator, denominator, factor, sign) }}
+    end
+{%- endmacro %}
+
+{# Byar's bound: the upper one counts one event more. #}
+{% macro byar_bound(numerator, denominator, factor, sign) -%}
+    {%- set z = '1.959963984540054' -%}
+    {%- set events = numerator if sign == '-' else '(' ~ numerator ~ ' + 1)' -%}
+    {{ factor }} * coalesce(
+        {{ events }} * power(1 - 1 / nullif(9.0 * {{ events }}, 0) {{ sign }} {{ z }} / nullif(3 * sqrt({{ events }}), 0), 3),
+        0
+    ) / nullif({{ denominator }}, 0)
+{%- endmacro %}
+
+{% macro ratio_bound(numerator, denominator, factor, sign) -%}
+    {%- set share = wilson_bound(numerator, '(' ~ numerator ~ ' + ' ~ denominator ~ ')', '1.0', sign) -%}
+    case when {{ denominator }} > 0 then {{ factor }} * ({{ share }}) / nullif(1 - ({{ share }}), 0) end
+{%- endmacro %}
+
+{#
+    Whether an interval is too wide for its value to be relied upon: by its width in the indicator's unit, or, unless
+    it is narrow anyway, by its width in relation to the value.
+#}
+{% macro is_too_wide(value, low, high, indicator) -%}
+    (
+        {{ high }} - {{ low }} >= {{ indicator }}.widest_interval
+        or (
+            {{ high }} - {{ low }} > {{ indicator }}.narrow_interval
+            and {{ high }} - {{ low }} > {{ indicator }}.widest_relative_interval * {{ value }}
+        )
+    )
+{%- endmacro %}
+
+{#
     One bound of the Wilson score interval of a proportion at 95 %, in the indicator's unit (Wilson 1927); none where
     two sources disagree and the part is more than the whole.
 #}

@@ -27,6 +27,7 @@ from sources.simulator.truth import level_keys, write_parquet
 from sources.simulator.writing import constant, texts
 
 GRID_METRES = 100
+SETTLEMENT_TYPES = ("kern", "vorort", "land")
 CRS = "EPSG:25832"
 FILE_DATE = "2025-06-30T00:00:00.000Z"
 
@@ -290,6 +291,7 @@ def write_shapes(region: Region, territory: Territory, folder: Path) -> None:
                 owner = dict(zip(areas.keys, areas.municipality.tolist(), strict=True))
                 table["municipality"] = [ags[owner[key]] for key in unit_keys]
                 table["thin"] = [key in region.thin for key in unit_keys]
+                table["type"] = _settlement_types(territory, unit_of_area[areas.of_block], shapes)
             _write(table, shapes, folder / f"{level}_{areas.edition}.gpkg")
             if next(item for item in region.levels if item.id == level).municipality:
                 _write(table, shapes, folder / f"{level}.geojson")
@@ -303,6 +305,13 @@ def write_shapes(region: Region, territory: Territory, folder: Path) -> None:
         owners = territory.block_municipality[np.unique(of_block, return_index=True)[1]].tolist()
         table = {"municipality": [ags[i] for i in owners], "key": keys}
         _write(table, _dissolved(territory, of_block, len(keys)), folder / f"{name}.geojson")
+
+
+def _settlement_types(territory: Territory, unit_of_block: Array, shapes: Array) -> list[str]:
+    """A third of the units each, by expected residents per area: centre, suburb, country."""
+    residents = np.bincount(unit_of_block[territory.addresses.block], territory.addresses.weight, len(shapes))
+    rank = np.argsort(np.argsort(-residents / shapely.area(shapes)))
+    return [SETTLEMENT_TYPES[place * len(SETTLEMENT_TYPES) // len(shapes)] for place in rank.tolist()]
 
 
 def _names(region: Region, areas: Areas, level: str, of_area: list[str]) -> dict[str, str]:

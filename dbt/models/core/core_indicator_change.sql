@@ -1,4 +1,4 @@
--- kind change: an indicator against itself some years before, where the earlier period exists at all
+-- kind change: an indicator against itself some years before
 with indicator as (
 
     select * from {{ source('catalogue', 'indicator') }}
@@ -27,12 +27,17 @@ paired as (
         indicator.change_relative,
         later.value as later_value,
         earlier.value as earlier_value,
-        coalesce(later.reason, earlier.reason, case when earlier.area is null then 'not_delivered' end) as reason
+        coalesce(
+            later.reason,
+            case when delivered_period.indicator is null then 'too_few_years' end,
+            earlier.reason,
+            case when earlier.area is null then 'not_delivered' end
+        ) as reason
     from indicator
     inner join direct as later
         on indicator.change_indicator = later.indicator
         and {{ in_declared_years('indicator', 'later.period') }}
-    inner join delivered_period
+    left join delivered_period
         on later.indicator = delivered_period.indicator
         and later.geography = delivered_period.geography
         and later.edition = delivered_period.edition

@@ -1,5 +1,5 @@
 -- kinds share and rate: numerator by denominator of the same reference date, summed over several years where the
--- declaration pools rare events; a share has an interval; few people in the denominator make a value unreliable
+-- declaration pools rare events; few people in the denominator or a wide interval make a value unreliable
 with indicator as (
 
     select * from {{ source('catalogue', 'indicator') }}
@@ -27,9 +27,6 @@ paired as (
     select
         {{ area_keys('latest') }},
         indicator.indicator,
-        indicator.kind,
-        indicator.factor,
-        indicator.minimum_denominator,
         case when count(numerator.value) = indicator.pooled_years then sum(numerator.value) end as numerator,
         case when count(denominator.value) = indicator.pooled_years then sum(denominator.value) end as denominator,
         coalesce(
@@ -52,20 +49,23 @@ paired as (
     left join counted as denominator
         on indicator.denominator = denominator.measure
         and {{ same_day('numerator', 'denominator') }}
-    group by
-        {{ area_keys('latest') }},
-        indicator.indicator, indicator.kind, indicator.factor, indicator.minimum_denominator, indicator.pooled_years
+    group by {{ area_keys('latest') }}, indicator.indicator, indicator.pooled_years
 
 ),
 
 divided as (
 
     select
-        *,
-        factor * numerator / nullif(denominator, 0) as value,
-        case when kind = 'share' then {{ wilson_bound('numerator', 'denominator', 'factor', '-') }} end as low,
-        case when kind = 'share' then {{ wilson_bound('numerator', 'denominator', 'factor', '+') }} end as high
+        paired.*,
+        indicator.minimum_denominator,
+        indicator.widest_interval,
+        indicator.narrow_interval,
+        indicator.widest_relative_interval,
+        indicator.factor * paired.numerator / nullif(paired.denominator, 0) as value,
+        {{ interval_bound('indicator.interval', 'paired.numerator', 'paired.denominator', 'indicator.factor', '-') }} as ci_low,
+        {{ interval_bound('indicator.interval', 'paired.numerator', 'paired.denominator', 'indicator.factor', '+') }} as ci_high
     from paired
+    inner join delivered_indicator as indicator on paired.indicator = indicator.indicator
 
 )
 
@@ -76,10 +76,11 @@ select
     value as counted_value,
     numerator,
     denominator,
-    case when value is not null then low end as ci_low,
-    case when value is not null then high end as ci_high,
+    case when value is not null then ci_low end as ci_low,
+    case when value is not null then ci_high end as ci_high,
     case
         when value is not null and denominator < minimum_denominator then 'unreliable'
+        when value is not null and {{ is_too_wide('value', 'ci_low', 'ci_high', 'divided') }} then 'unreliable'
         when value is not null then 'reported'
         when denominator = 0 then 'not_applicable'
         else 'missing'

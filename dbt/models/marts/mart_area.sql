@@ -1,4 +1,4 @@
--- reads the geography and core_count; the areas of every edition with their outlines and latest population
+-- reads the geography and protected_indicator_value; the areas of every edition with their outlines and latest population
 with area as (
 
     select * from {{ source('geography', 'area') }}
@@ -14,19 +14,22 @@ region as (
 population as (
 
     select
-        core_count.geography,
-        core_count.edition,
-        core_count.level,
-        core_count.area,
-        core_count.reference_date,
-        core_count.value,
+        shown.geography,
+        shown.edition,
+        shown.level,
+        shown.area,
+        shown.reference_date,
+        shown.value,
         row_number() over (
-            partition by core_count.geography, core_count.edition, core_count.level, core_count.area
-            order by core_count.reference_date desc
+            partition by shown.geography, shown.edition, shown.level, shown.area
+            order by shown.reference_date desc
         ) as recency
-    from {{ ref('core_count') }} as core_count
-    inner join region on core_count.measure = region.population
-    where core_count.value is not null
+    from {{ ref('protected_indicator_value') }} as shown
+    inner join {{ source('catalogue', 'indicator') }} as indicator
+        on shown.indicator = indicator.indicator
+        and indicator.kind = 'count'
+    inner join region on indicator.numerator = region.population
+    where shown.value is not null
 
 )
 
@@ -39,6 +42,8 @@ select
     area.level_rank,
     area.area,
     area.name,
+    area.area_type,
+    area.area_type_name,
     area.parent,
     area.parent_level,
     area.municipality,

@@ -7,7 +7,7 @@ with indicator as (
 
 indicator_value as (
 
-    select distinct indicator from {{ ref('core_indicator_value') }}
+    select distinct indicator from {{ ref('protected_indicator_value') }}
 
 )
 
@@ -22,6 +22,8 @@ select
     indicator.unit_label,
     indicator.decimals,
     indicator.direction,
+    indicator.interval,
+    indicator.pooled_years,
     indicator.definition,
     indicator.formula,
     indicator.limits,

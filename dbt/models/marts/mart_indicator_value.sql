@@ -1,56 +1,7 @@
--- reads core_indicator_value and the protection; the published cube
+-- reads protected_indicator_value; the published cube
 with indicator_value as (
 
-    select * from {{ ref('core_indicator_value') }}
-
-),
-
-hidden as (
-
-    select * from {{ source('protection', 'cell') }}
-
-),
-
-area as (
-
-    select * from {{ source('geography', 'area') }}
-
-),
-
-indicator as (
-
-    select * from {{ source('catalogue', 'indicator') }}
-
-),
-
-shown as (
-
-    select
-        {{ area_keys('indicator_value') }},
-        area.municipality,
-        indicator_value.indicator,
-        indicator_value.class,
-        indicator_value.value,
-        indicator_value.numerator,
-        indicator_value.denominator,
-        indicator_value.ci_low,
-        indicator_value.ci_high,
-        indicator_value.reason,
-        case
-            when hidden.area is not null then 'suppressed'
-            when indicator_value.status = 'reported' then 'published'
-            else indicator_value.status
-        end as status
-    from indicator_value
-    inner join indicator on indicator_value.indicator = indicator.indicator
-    -- what no address places is counted, but no rate of it means anything
-    inner join area
-        on {{ same_area('indicator_value', 'area') }}
-        and area.is_published
-        and (indicator.kind = 'count' or not area.is_unallocated)
-    left join hidden
-        on {{ same_cell('indicator_value', 'hidden') }}
-        and indicator_value.indicator = hidden.indicator
+    select * from {{ ref('protected_indicator_value') }}
 
 )
 
@@ -64,14 +15,14 @@ select
     reference_date,
     indicator,
     'total' as breakdown,
-    case when status in ('published', 'unreliable') then round(value, 9) end as value,
-    case when status in ('published', 'unreliable') then class end as class,
+    value,
+    class,
     status,
     reason,
-    case when status != 'suppressed' then numerator end as numerator,
-    case when status != 'suppressed' then denominator end as denominator,
-    case when status in ('published', 'unreliable') then round(ci_low, 9) end as ci_low,
-    case when status in ('published', 'unreliable') then round(ci_high, 9) end as ci_high,
+    numerator,
+    denominator,
+    ci_low,
+    ci_high,
     cast(null as varchar) as conversion_class
-from shown
+from indicator_value
 order by geography, edition, level, area, period, indicator

@@ -1,0 +1,165 @@
+-- reads protected_indicator_value; every value beside its municipality, its region and the areas of its type.
+-- All of it is formed from values that are shown, so it tells nothing that they do not.
+with indicator_value as (
+
+    select * from {{ ref('protected_indicator_value') }}
+
+),
+
+indicator as (
+
+    select * from {{ source('catalogue', 'indicator') }}
+
+),
+
+area as (
+
+    select * from {{ source('geography', 'area') }}
+    where not is_unallocated
+
+),
+
+ancestor as (
+
+    select * from {{ source('geography', 'area_ancestor') }}
+
+),
+
+region as (
+
+    select * from {{ source('catalogue', 'region') }}
+
+),
+
+coarsest_level as (
+
+    select distinct area.geography, area.edition, area.level
+    from area
+    where area.parent_level is null
+
+),
+
+-- the groups an area is compared with: those around it, and those of its kind
+comparator as (
+
+    select
+        ancestor.geography, ancestor.edition, ancestor.level, ancestor.area,
+        case when coarsest_level.level is null then 'municipality' else 'region' end as comparator,
+        ancestor.ancestor_level as comparator_level,
+        ancestor.ancestor as comparator_area
+    from ancestor
+    cross join region
+    left join coarsest_level
+        on ancestor.geography = coarsest_level.geography
+        and ancestor.edition = coarsest_level.edition
+        and ancestor.ancestor_level = coarsest_level.level
+    where ancestor.level != ancestor.ancestor_level
+        and (coarsest_level.level is not null or ancestor.ancestor_level = region.municipality_level)
+    union all
+    select
+        geography, edition, level, area,
+        'type' as comparator,
+        cast(null as varchar) as comparator_level,
+        area_type as comparator_area
+    from area
+    where area_type is not null
+
+),
+
+grouped as (
+
+    select
+        {{ area_keys('indicator_value') }},
+        indicator_value.indicator,
+        indicator_value.value,
+        indicator_value.numerator,
+        indicator_value.denominator,
+        indicator_value.ci_low,
+        indicator_value.ci_high,
+        comparator.comparator,
+        comparator.comparator_level,
+        comparator.comparator_area,
+        indicator.kind,
+        indicator.factor
+    from indicator_value
+    inner join indicator on indicator_value.indicator = indicator.indicator
+    inner join area on {{ same_area('indicator_value', 'area') }}
+    inner join comparator on {{ same_area('indicator_value', 'comparator') }}
+
+),
+
+group_value as (
+
+    select
+        geography, edition, level, period, indicator, comparator, comparator_area,
+        avg(value) as mean,
+        factor * sum(case when value is not null then numerator end)
+            / nullif(sum(case when value is not null then denominator end), 0) as pooled
+    from grouped
+    group by geography, edition, level, period, indicator, comparator, comparator_area, factor
+
+),
+
+compared as (
+
+    select
+        {{ area_keys('grouped') }},
+        grouped.indicator,
+        grouped.comparator,
+        grouped.comparator_area,
+        grouped.value,
+        grouped.ci_low,
+        grouped.ci_high,
+        case
+            when grouped.kind in ('count', 'index') then 'mean'
+            when grouped.comparator != 'type' then 'own'
+            when grouped.kind in ('share', 'rate', 'reported_share') then 'pooled'
+            else 'mean'
+        end as basis,
+        own.value as own,
+        group_value.pooled,
+        group_value.mean
+    from grouped
+    inner join group_value
+        on grouped.geography = group_value.geography
+        and grouped.edition = group_value.edition
+        and grouped.level = group_value.level
+        and grouped.period = group_value.period
+        and grouped.indicator = group_value.indicator
+        and grouped.comparator = group_value.comparator
+        and grouped.comparator_area = group_value.comparator_area
+    left join indicator_value as own
+        on grouped.geography = own.geography
+        and grouped.edition = own.edition
+        and grouped.comparator_level = own.level
+        and grouped.comparator_area = own.area
+        and grouped.period = own.period
+        and grouped.indicator = own.indicator
+
+),
+
+chosen as (
+
+    select
+        *,
+        round(case basis when 'own' then own when 'pooled' then pooled else mean end, 9) as comparator_value
+    from compared
+
+)
+
+select
+    {{ area_keys() }},
+    indicator,
+    comparator,
+    comparator_area,
+    basis,
+    comparator_value,
+    round(value - comparator_value, 9) as difference,
+    case
+        when basis = 'mean' or comparator_value is null then null
+        when ci_low > comparator_value then 'above'
+        when ci_high < comparator_value then 'below'
+        when ci_low is not null then 'similar'
+    end as significance
+from chosen
+order by geography, edition, level, area, period, indicator, comparator
