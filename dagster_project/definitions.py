@@ -188,14 +188,17 @@ class _Wiring:
     def _protection(self) -> dg.AssetsDefinition:
         @dg.asset(
             key=self.key("protection"),
-            deps=[self.key("core_indicator_value")],
+            deps=[self.key("core_disclosure_cell"), self.key("geography")],
             group_name="protected",
             description="Disclosure control: cells that must not be shown.",
         )
         def protection() -> dg.MaterializeResult:
             with exclusive(self.data):
-                hidden = disclosure.protect(self.declared, self.data.protection)
-            return dg.MaterializeResult(metadata={"hidden": hidden})
+                found = disclosure.protect(
+                    self.declared, self.data.core, self.data.geography, self.data.ledger, self.data.protection
+                )
+            log.info("Geheimhaltung: %s von %s Zahlen verborgen", found.hidden_counts, found.counts)
+            return dg.MaterializeResult(metadata={"hidden": found.hidden_rows})
 
         return protection
 
@@ -317,9 +320,9 @@ def geometry_folders(root: Project, declared: Declarations, data: RegionData) ->
 
 
 def _models(manifest: dict[str, Any]) -> dict[str, Any]:
-    """The marts and all models they are made from, by name."""
+    """What other stages read, the marts above all, and all models they are made from, by name."""
     nodes = {key: node for key, node in manifest["nodes"].items() if node["resource_type"] == "model"}
-    wanted = [key for key, node in nodes.items() if node["fqn"][1] == "marts"]
+    wanted = [key for key, node in nodes.items() if node["config"]["materialized"] == "external"]
     found: dict[str, Any] = {}
     while wanted:
         key = wanted.pop()

@@ -52,6 +52,12 @@ def write_frame(frame: pd.DataFrame, path: Path, types: dict[str, str] | None = 
         write_query(connection, f"select {columns} from frame", path)
 
 
+def read_frame(path: Path, columns: str = "*") -> pd.DataFrame:
+    """The rows of a Parquet file as a frame."""
+    with duckdb.connect() as connection:
+        return connection.execute(f"select {columns} from read_parquet({literal(path)})").df()
+
+
 def write_json(content: Any, path: Path) -> None:
     """Write a JSON file that appears complete or not at all, readable by its owner alone."""
     path.parent.mkdir(parents=True, exist_ok=True)

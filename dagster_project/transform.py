@@ -147,6 +147,7 @@ def manifest(project: Project, data: RegionData, declared: Declarations) -> dict
 def _flags(project: Project, data: RegionData, declared: Declarations) -> list[str]:
     data.dbt_target.mkdir(parents=True, exist_ok=True)
     data.marts.mkdir(parents=True, exist_ok=True)
+    data.core.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.environ["SOZIALRAUM_REGION_DATA"] = str(data.root)
     os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
     return [

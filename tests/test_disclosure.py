@@ -112,7 +112,7 @@ def test_one_more_blank_is_found() -> None:
     hide(cells, *RANK_BLANKS)
     hide(cells, (W, B), rise=3, fall=3)
     found = suppress.protect(cells)
-    assert not found.unmet.any()
+    assert not found.unmet[0].any()
     added = np.argwhere(cells.of(0, found.hidden & ~cells.hidden)).tolist()
     assert len(added) == 1
     assert tuple(added[0]) in {(W, D), (X, B), (X, D), (Y, A), (Y, C), (Z, A), (Z, C)}
@@ -347,7 +347,7 @@ def test_no_attack_on_a_two_way_table_succeeds(seed: int, rows: int, columns: in
     margin = rules.small(cells.value, 3)
     cells.hidden[:], cells.rise[:], cells.fall[:] = margin.sensitive, margin.rise, margin.fall
     found = suppress.protect(cells)
-    assert not found.unmet.any()
+    assert not found.unmet[0].any()
     known = attack(cells, found.hidden)
     assert not known.impossible
     assert (known.low[margin.sensitive] <= 0).all()
@@ -362,7 +362,7 @@ def test_what_cannot_be_protected_is_named() -> None:
     hide(cells, (0, 0), rise=2, fall=1)
     cells.known[:] = ~cells.hidden
     found = suppress.protect(cells)
-    assert np.argwhere(cells.of(0, found.unmet)).tolist() == [[0, 0]]
+    assert np.argwhere(cells.of(0, found.unmet[0])).tolist() == [[0, 0]]
 
 
 def test_parts_that_do_not_add_up_are_found() -> None:

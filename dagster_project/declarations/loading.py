@@ -102,9 +102,7 @@ def relations(project: Project, sources: Collection[str]) -> tuple[MeasureRelati
     found: dict[MeasureRelation, None] = {}
     for path, models in _observation_models(project):
         if path.stem.removeprefix("obs_") in sources:
-            texts = [
-                text for model in models for text in model.get("config", {}).get("meta", {}).get("relations", [])
-            ]
+            texts = [text for model in models for text in model.get("config", {}).get("meta", {}).get("relations", [])]
             for text in texts:
                 try:
                     found[parsed_relation(text)] = None

@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from dagster_project.declarations.disclosure import Disclosure
 from dagster_project.declarations.base import Declared, Identifier, Scalar, compiled, unique
+from dagster_project.declarations.disclosure import Disclosure
 
 UNALLOCATED = "-ohne"
 

@@ -11,7 +11,8 @@ hidden; the order of cells, not chance, breaks ties.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import highspy
@@ -26,67 +27,106 @@ Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
-RADII = (2, 4, 64)  # steps from cell to equation to cell: a nearby solution is a cheap one
+RADII = (3, 5, 64)  # steps from cell to equation to cell: a nearby solution is a cheap one
+TOGETHER = 8  # tables looked for that prove many cells at once
 FREE = 1e-6  # price of cells that are hidden anyway
 TOLERANCE = 1e-6
 
 
 @dataclass
 class Protection:
-    """`hidden` and `unmet` over all cells: what to hide, and cells whose margin cannot be kept."""
+    """`hidden` over all cells; `unmet` the same once per attacker: cells whose margin cannot be kept against it."""
 
     hidden: Booleans
-    unmet: Booleans
+    unmet: list[Booleans]
 
 
-def protect(system: System) -> Protection:
-    """The cells to hide. Cells whose margin cannot be kept, because too much is known, are named in `unmet`."""
+def protect(system: System, attackers: Sequence[Booleans] = ()) -> Protection:
+    """The cells to hide from the public and from attackers who know some cells themselves.
+
+    `attackers` holds one array over all cells for each: what it knows. Against each of them the margins of all other
+    cells are kept. The first entry of `unmet` is the public's.
+    """
     hidden = system.hidden.copy()
     for index, grid in enumerate(system.grids):
         _solve_trees(system, index, grid, hidden)
-    low, high = _witnessed_by_trees(system, hidden)
-    unmet = _solve_bound_cells(system, hidden, low, high)
+    unmet = []
+    for own in (np.zeros(len(hidden), bool), *attackers):
+        low, high = _witnessed_by_trees(system, hidden, own)
+        unmet.append(_solve_bound_cells(system, own, hidden, low, high))
     return Protection(hidden, unmet)
 
 
 # ---------------------------------------------------------------- trees
 
 
-def _forest(system: System, index: int, grid: Grid, columns: Integers, must: Booleans) -> trees.Forest:
+def _bounds(system: System, index: int, grid: Grid) -> tuple[Integers, Integers]:
+    """How far each cell of a grid may fall and rise while all other columns stay as they are: rests follow."""
+    lower, upper = system.of(index, system.lower).copy(), system.of(index, system.upper).copy()
+    for relation in grid.relations:
+        rest = [column for column in relation.columns if grid.rests[column]]
+        for column, coefficient in zip(relation.columns, relation.coefficients, strict=True):
+            if rest and column not in rest:
+                room = grid.value[:, rest].sum(axis=1)
+                if coefficient > 0:
+                    upper[:, column] = np.minimum(upper[:, column], grid.value[:, column] + room)
+                else:
+                    lower[:, column] = np.maximum(lower[:, column], grid.value[:, column] - room)
+    return lower, upper
+
+
+def _forest(system: System, index: int, grid: Grid, columns: Integers, hidden: Booleans) -> trees.Forest:
+    """Trees of some columns; `hidden` are that grid's cells an attacker does not see, whatever else is hidden."""
+
     def part(flat: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return system.of(index, flat)[:, columns]
 
-    value = part(system.value)
+    lower, upper = _bounds(system, index, grid)
+    value, must = part(system.value), hidden[:, columns]
     return trees.Forest(
         parent=grid.parent,
         value=value,
-        lower=np.minimum(part(system.lower), value),
-        upper=np.maximum(part(system.upper), value),
+        lower=np.minimum(lower[:, columns], value),
+        upper=np.maximum(upper[:, columns], value),
         rise=part(system.rise),
         fall=part(system.fall),
         cost=np.where(must, FREE, part(system.cost)),
         must=must,
-        known=part(system.known | ~system.printable) & ~must,
+        known=part(system.known) & ~must,
     )
 
 
+def _unseen(system: System, index: int, hidden: Booleans) -> Booleans:
+    """What is hidden, and what is never printed."""
+    unseen: Booleans = system.of(index, hidden | ~(system.printable | system.known))
+    return unseen
+
+
 def _solve_trees(system: System, index: int, grid: Grid, hidden: Booleans) -> None:
-    columns = np.flatnonzero(~grid.rests & grid.printable.any(axis=0))
+    """Hide within each column. Cells that need more than their column allows alone are left to the programmes."""
     own = system.of(index, hidden)
-    columns = columns[own[:, columns].any(axis=0)]
-    if len(columns):
-        forest = _forest(system, index, grid, columns, own[:, columns])
-        own[:, columns], _ = trees.hide(forest)
+    columns = np.flatnonzero(grid.summed & own.any(axis=0))
+    if not len(columns):
+        return
+    forest = _forest(system, index, grid, columns, _unseen(system, index, hidden))
+    forest = replace(
+        forest,
+        lower=np.minimum(forest.lower, forest.value - forest.fall),
+        upper=np.maximum(forest.upper, forest.value + forest.rise),
+    )
+    found, solved = trees.hide(forest)
+    chosen = columns[solved]
+    own[:, chosen] |= found[:, solved] & system.of(index, system.printable)[:, chosen]
 
 
-def _witnessed_by_trees(system: System, hidden: Booleans) -> tuple[Integers, Integers]:
+def _witnessed_by_trees(system: System, hidden: Booleans, known: Booleans) -> tuple[Integers, Integers]:
     """Lowest and highest value of each cell in tables that differ from the true one in a single column."""
     low, high = system.value.copy(), system.value.copy()
     for index, grid in enumerate(system.grids):
-        columns = np.flatnonzero(grid.loose & grid.printable.any(axis=0))
+        columns = np.flatnonzero(grid.loose & grid.summed)
         if len(columns):
-            own = system.of(index, hidden)[:, columns]
-            rise, fall = trees.slack(_forest(system, index, grid, columns, own), own)
+            own = _unseen(system, index, hidden) & ~system.of(index, known)
+            rise, fall = trees.slack(_forest(system, index, grid, columns, own), own[:, columns])
             system.of(index, high)[:, columns] += rise
             system.of(index, low)[:, columns] -= fall
     return low, high
@@ -95,15 +135,15 @@ def _witnessed_by_trees(system: System, hidden: Booleans) -> tuple[Integers, Int
 # ---------------------------------------------------------------- bound cells
 
 
-def _solve_bound_cells(system: System, hidden: Booleans, low: Integers, high: Integers) -> Booleans:
+def _solve_bound_cells(system: System, known: Booleans, hidden: Booleans, low: Integers, high: Integers) -> Booleans:
     """Hide what the remaining cells need, one linear programme for each direction no witness covers yet."""
     unmet = np.zeros(len(hidden), bool)
-    unproved = np.flatnonzero(
-        (hidden | ~system.printable) & ((high - system.value < system.rise) | (system.value - low < system.fall))
-    )
+    for direction in (1, -1):
+        _prove_together(system, known, hidden, low, high, direction)
+    unproved = np.flatnonzero(_unproved(system, known, hidden, low, high, 1, -1))
     if not len(unproved):
         return unmet
-    neighbours = _Neighbours(system)
+    neighbours = _Neighbours(system, system.known | known)
     order = np.lexsort((unproved, -system.cost[unproved]))  # dearest first: what they hide serves the others
     for cell in unproved[order]:
         for direction, need in ((1, int(system.rise[cell])), (-1, int(system.fall[cell]))):
@@ -113,13 +153,78 @@ def _solve_bound_cells(system: System, hidden: Booleans, low: Integers, high: In
     return unmet
 
 
+def _unproved(
+    system: System, known: Booleans, hidden: Booleans, low: Integers, high: Integers, *directions: int
+) -> Booleans:
+    """Cells nobody sees whose margin upwards (1) or downwards (-1) no table found so far covers."""
+    found = np.zeros(len(hidden), bool)
+    if 1 in directions:
+        found |= high - system.value < system.rise
+    if -1 in directions:
+        found |= system.value - low < system.fall
+    unseen: Booleans = found & (hidden | ~system.printable) & ~known & ~system.known
+    return unseen
+
+
+def _prove_together(
+    system: System, known: Booleans, hidden: Booleans, low: Integers, high: Integers, direction: int
+) -> None:
+    """Look for tables in which as many cells as possible keep their margin at once, without hiding any more."""
+    movable = (hidden | ~system.printable) & ~known & ~system.known
+    need = system.rise if direction == 1 else system.fall
+    for _ in range(TOGETHER):
+        wanted = _unproved(system, known, hidden, low, high, direction)
+        if not wanted.any():
+            return
+        cells, equations = _components(system.matrix, movable, wanted)
+        aim = wanted[cells]
+        up = (system.upper - system.value)[cells].astype(float)
+        down = (system.value - system.lower)[cells].astype(float)
+        reach = up if direction == 1 else down
+        reach[aim] = np.minimum(reach[aim], need[cells][aim])
+        model = _model(system.matrix[equations][:, cells], -down, up, np.where(aim, -float(direction), 0.0))
+        moved = _solution(model)
+        if moved is None or np.abs(moved - moved.round()).max() > TOLERANCE:
+            return
+        table = system.value[cells] + moved.round().astype(np.int64)
+        np.minimum.at(low, cells, table)
+        np.maximum.at(high, cells, table)
+        if _unproved(system, known, hidden, low, high, direction).sum() == wanted.sum():
+            return
+
+
+def _components(matrix: sparse.csr_array, movable: Booleans, wanted: Booleans) -> tuple[Integers, Integers]:
+    """Movable cells and equations that hang together with wanted cells."""
+    entries = matrix.tocoo()
+    inside = movable[entries.col]
+    row, cell = entries.row[inside], entries.col[inside]
+    rows, cells = matrix.shape
+    graph = sparse.coo_array((np.ones(len(row)), (row, cell + rows)), shape=(rows + cells, rows + cells))
+    _, label = sparse.csgraph.connected_components(graph, directed=False)
+    here = np.isin(label, np.unique(label[rows:][wanted]))
+    return np.flatnonzero(here[rows:] & movable), np.flatnonzero(here[:rows])
+
+
+def _model(matrix: sparse.csr_array, low: Floats, high: Floats, price: Floats) -> highspy.HighsLp:
+    """Minimise price @ x where matrix @ x = 0 and x lies between its bounds."""
+    columns = sparse.csc_array(matrix)
+    model = highspy.HighsLp()
+    model.num_row_, model.num_col_ = columns.shape
+    model.col_cost_, model.col_lower_, model.col_upper_ = price, low, high
+    model.row_lower_ = model.row_upper_ = np.zeros(columns.shape[0])
+    model.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+    model.a_matrix_.start_, model.a_matrix_.index_ = columns.indptr, columns.indices
+    model.a_matrix_.value_ = columns.data
+    return model
+
+
 class _Neighbours:
     """Which cells and equations lie near a cell."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: System, fixed: Booleans) -> None:
         self.rows = system.matrix.tocsr()
         self.columns = system.matrix.tocsc()
-        self.fixed = system.known
+        self.fixed = fixed
 
     def around(self, cell: int, radius: int) -> tuple[Integers, Integers]:
         """Cells that may move and all equations they stand in, within some steps."""
@@ -176,20 +281,13 @@ def _cheapest_move(
     here = int(np.searchsorted(cells, cell))
     fixed_up, fixed_down = (amount, 0) if amount > 0 else (0, -amount)
     price = np.where(hidden[cells] | ~system.printable[cells], FREE, system.cost[cells])
-    rows = system.matrix[equations][:, cells]
-    model = highspy.HighsLp()
-    model.num_col_, model.num_row_ = 2 * len(cells), len(equations)
-    model.col_cost_ = np.concatenate([price, price])
     lower, upper = np.zeros(2 * len(cells)), np.concatenate([up, down])
     lower[here], upper[here] = fixed_up, fixed_up
     lower[here + len(cells)], upper[here + len(cells)] = fixed_down, fixed_down
     if fixed_up > up[here] or fixed_down > down[here]:
         return None
-    model.col_lower_, model.col_upper_ = lower, upper
-    model.row_lower_ = model.row_upper_ = np.zeros(len(equations))
-    both = sparse.hstack([rows, -rows], format="csc")
-    model.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-    model.a_matrix_.start_, model.a_matrix_.index_, model.a_matrix_.value_ = both.indptr, both.indices, both.data
+    rows = system.matrix[equations][:, cells]
+    model = _model(sparse.hstack([rows, -rows], format="csr"), lower, upper, np.concatenate([price, price]))
     found = _solution(model)
     if found is None:
         return None
@@ -205,7 +303,7 @@ def _cheapest_move(
 
 def _solution(model: highspy.HighsLp) -> Floats | None:
     solver = highspy.Highs()
-    solver.silent()
+    solver.setOptionValue("output_flag", False)
     solver.setOptionValue("threads", 1)
     solver.passModel(model)
     solver.run()

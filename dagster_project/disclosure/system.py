@@ -27,10 +27,14 @@ UNBOUNDED = np.int64(1) << 40
 
 @dataclass(frozen=True)
 class Relation:
-    """Columns and coefficients that sum to zero at every node; exactly one is the whole (coefficient -1)."""
+    """Columns and coefficients that sum to zero at every node, or at those where it `holds`.
+
+    Exactly one column is the whole (coefficient -1).
+    """
 
     columns: tuple[int, ...]
     coefficients: tuple[int, ...]
+    holds: Booleans | None = None
 
 
 @dataclass
@@ -38,7 +42,8 @@ class Grid:
     """One edition: matrices are nodes by columns.
 
     `parent` is -1 at a root. `rests` says for each column whether it is a remainder that is never printed and stands in
-    one relation only: it follows whatever the others do. `linked` columns stand in equations between grids.
+    one relation only: it follows whatever the others do. `linked` columns stand in equations between grids. `sums`
+    says for each column whether its areas are sums of their parts (else a publisher's own figures may differ).
     """
 
     parent: Integers
@@ -47,6 +52,7 @@ class Grid:
     rests: Booleans
     relations: list[Relation] = field(default_factory=list)
     linked: set[int] = field(default_factory=set)
+    sums: Booleans | None = None
 
     @property
     def size(self) -> int:
@@ -62,13 +68,18 @@ class Grid:
                 found[list(relation.columns)] = False
         return found
 
+    @property
+    def summed(self) -> Booleans:
+        """Columns whose tree equations hold and do not follow from others."""
+        return ~self.rests if self.sums is None else ~self.rests & self.sums
+
     def tree_entries(self) -> tuple[Integers, Integers, Integers, int]:
         """Row, cell, coefficient of every tree equation, and the number of equations; rests' follow from others."""
         nodes, columns = self.value.shape
         inner = np.unique(self.parent[self.parent >= 0])
         number = np.full(nodes, -1)
         number[inner] = np.arange(len(inner))
-        kept = np.flatnonzero(~self.rests)
+        kept = np.flatnonzero(self.summed)
         child = np.flatnonzero(self.parent >= 0)
         rows = np.concatenate([number[self.parent[child]], number[inner]])
         cells = np.concatenate([child, inner])
@@ -82,10 +93,11 @@ class Grid:
         nodes, columns = self.value.shape
         rows, cells, signs = [], [], []
         for index, relation in enumerate(self.relations):
+            where = np.arange(nodes) if relation.holds is None else np.flatnonzero(relation.holds)
             for column, coefficient in zip(relation.columns, relation.coefficients, strict=True):
-                rows.append(index * nodes + np.arange(nodes))
-                cells.append(np.arange(nodes) * columns + column)
-                signs.append(np.full(nodes, coefficient))
+                rows.append(index * nodes + where)
+                cells.append(where * columns + column)
+                signs.append(np.full(len(where), coefficient))
         if not rows:
             empty = np.zeros(0, np.int64)
             return empty, empty, empty, 0

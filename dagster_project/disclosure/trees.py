@@ -76,8 +76,8 @@ def slack(forest: Forest, hidden: Booleans) -> tuple[Integers, Integers]:
 def hide(forest: Forest) -> tuple[Booleans, Booleans]:
     """The cheapest hidden cells that leave every cell its `rise` and `fall`.
 
-    Returns the hidden cells, nodes by trees, and which trees could be protected at all: in the others, all that is not
-    known is hidden.
+    Returns the hidden cells, nodes by trees, and which trees could be protected at all: in the others, only what must
+    be is hidden.
     """
     most = int(max(forest.rise.max(initial=0), forest.fall.max(initial=0), 1))
     nodes, trees = forest.value.shape
@@ -303,7 +303,7 @@ def _choose(forest: Forest, offers: _Offers, gathered: list[_Gathered]) -> tuple
             pair = np.take_along_axis(origin, at[:active, :, None].clip(0, origin.shape[-1] - 1), -1)[..., 0]
             chosen[kid] = pair % used
             at = np.concatenate([pair // used, at[active:]])
-    hidden = np.where(feasible, (chosen > 0) | forest.must, ~forest.known)
+    hidden = np.where(feasible, (chosen > 0) | forest.must, forest.must)
     return hidden, feasible
 
 

@@ -196,7 +196,7 @@ def _solver(matrix: sparse.csr_array, right: Floats, low: Floats, high: Floats) 
     model.a_matrix_.index_ = compressed.indices
     model.a_matrix_.value_ = compressed.data
     solver = highspy.Highs()
-    solver.silent()
+    solver.setOptionValue("output_flag", False)
     solver.setOptionValue("threads", 1)
     solver.setOptionValue("presolve", "off")
     solver.passModel(model)

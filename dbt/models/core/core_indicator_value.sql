@@ -1,30 +1,13 @@
--- all indicators of all kinds: the true numbers, confidential
-with plain as (
+-- all indicators that are made from counts: the true numbers, confidential; an index is made from what may be shown
+with combined as (
 
     select * from {{ ref('core_indicator_direct') }}
     union all
     select * from {{ ref('core_indicator_change') }}
 
-),
-
-index_value as (
-
-    select * from {{ ref('core_indicator_index') }}
-
-),
-
-combined as (
-
-    select
-        {{ area_keys() }},
-        indicator, value, cast(null as varchar) as class, numerator, denominator, ci_low, ci_high, status, reason
-    from plain
-    union all
-    select
-        {{ area_keys() }},
-        indicator, value, class, numerator, denominator, ci_low, ci_high, status, reason
-    from index_value
-
 )
 
-select * from combined
+select
+    {{ area_keys() }},
+    indicator, value, numerator, denominator, ci_low, ci_high, status, reason
+from combined

@@ -1,14 +1,14 @@
--- kind index: weighted sum of the standardised components, standardised again, and its class
+-- reads protected_index_input and protected_index_component; kind index: weighted sum of the standardised components, standardised again, and its class
 with input as (
 
     select distinct {{ area_keys() }}, indicator, reason
-    from {{ ref('core_index_input') }}
+    from {{ ref('protected_index_input') }}
 
 ),
 
 component as (
 
-    select * from {{ ref('core_index_component') }}
+    select * from {{ ref('protected_index_component') }}
 
 ),
 
@@ -72,10 +72,14 @@ select
     class.class,
     case
         when class_rank.value is not null then 'reported'
+        when input.reason = 'hidden_input' then 'suppressed'
         when input.reason = 'missing_input' then 'missing'
         else 'not_applicable'
     end as status,
-    case when class_rank.value is null then coalesce(input.reason, 'no_variation') end as reason
+    case
+        when class_rank.value is null and coalesce(input.reason, '') != 'hidden_input'
+            then coalesce(input.reason, 'no_variation')
+    end as reason
 from input
 left join class_rank
     on input.indicator = class_rank.indicator
