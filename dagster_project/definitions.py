@@ -19,6 +19,7 @@ from dagster_project import (
     catalogue,
     declarations,
     disclosure,
+    disclosure_audit,
     gate,
     geography,
     landing,
@@ -298,19 +299,33 @@ class _Wiring:
 
     def _audit(self, marts: Path) -> list[dict[str, Any]]:
         """Gate 2 on the candidate's own files, beside what gate 1 found."""
-        findings = gate.judge_marts(self.declared, marts)
+        findings = [*gate.judge_marts(self.declared, marts), self._audit_disclosure(marts)]
         if any(finding.blocks for finding in findings):
+            _report(findings)
             raise gate.GateClosed(findings)
         rows: list[dict[str, Any]] = gate.findings_frame(findings).to_dict("records")
         return gate.load_findings(self.data) + rows
 
+    def _audit_disclosure(self, marts: Path) -> gate.Finding:
+        """What an attacker could find out; the cells are named in the log for the operator alone."""
+        report = disclosure_audit.audit(self.declared, marts, self.data.protection / "count.parquet")
+        for row in report.rows.to_dict("records"):
+            log.info(
+                "Geheimhaltung geprüft für %s: %s Zahlen, %s verborgen, %s aufzudecken (%s s)",
+                row["audience"], row["numbers"], row["hidden"], row["exposed"], row["seconds"],
+            )  # fmt: skip
+        return gate.disclosure_finding([f"{item.audience}: {item.where}" for item in report.exposed])
+
     def _descriptions(self) -> dict[str, release.Description]:
         return {
-            name: release.Description(
-                self.models[name]["description"],
-                {column: node["description"] for column, node in self.models[name]["columns"].items()},
-            )
-            for name in self.marts
+            disclosure_audit.MART: release.Description(disclosure_audit.DESCRIPTION, disclosure_audit.COLUMNS),
+            **{
+                name: release.Description(
+                    self.models[name]["description"],
+                    {column: node["description"] for column, node in self.models[name]["columns"].items()},
+                )
+                for name in self.marts
+            },
         }
 
 

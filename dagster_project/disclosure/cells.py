@@ -112,10 +112,10 @@ def _sheet(
     columns = [*shown, *hidden_columns]
     matrices = [raw.column(column) for column in columns]
     nodes = len(areas)
-    value, given, absent = (
-        np.stack([matrix[index] for matrix in matrices], axis=1) if matrices else np.zeros((nodes, 0), bool)
-        for index in range(3)
-    )
+    empty = (np.zeros(nodes), np.zeros(nodes, bool), np.zeros(nodes, bool))
+    value: Floats = np.stack([matrix[0] for matrix in matrices or [empty]], axis=1)
+    given: Booleans = np.stack([matrix[1] for matrix in matrices or [empty]], axis=1)
+    absent: Booleans = np.stack([matrix[2] for matrix in matrices or [empty]], axis=1)
     public = np.array([_is_public(declared, column.measure) for column in columns], bool)
     whole = value.astype(np.int64)
     mistakes = _complete(parent, whole, given, absent, public, areas, columns)
@@ -328,13 +328,14 @@ def _number_relations(sheet: Sheet, relations: list[NamedRelation]) -> list[str]
     mistakes: list[str] = []
     place = {column: index for index, column in enumerate(sheet.columns)}
     _solve_parts(sheet, relations, place)
-    rests, numbered = [], []
+    rests: list[Integers] = []
+    numbered: list[Relation] = []
     for whole, parts, exact in relations:
         places = [place[part] for part in parts]
         rest = sheet.value[:, place[whole]] - sheet.value[:, places].sum(axis=1)
         certain = sheet.given[:, [place[whole], *places]].all(axis=1)
         wrong = certain & ((rest != 0) if exact else (rest < 0))
-        mistakes += [_names_relation(sheet, whole, parts, node, exact) for node in np.flatnonzero(wrong)]
+        mistakes += [_names_relation(sheet, whole, parts, int(node), exact) for node in np.flatnonzero(wrong)]
         holds = (rest == 0) if exact else (rest >= 0)
         if exact:
             numbered.append(Relation((place[whole], *places), (-1, *[1] * len(places)), holds))

@@ -294,8 +294,10 @@ def _rows(sheet: Sheet, indicator: str, period: str, hidden: Booleans) -> pd.Dat
 
 def _counts(sheet: Sheet, hidden: Booleans, sensitive: Booleans) -> pd.DataFrame:
     frames = []
-    for place in np.flatnonzero(sheet.printable.any(axis=0)):
-        column = sheet.columns[place]
+    shown = {column for use in sheet.uses for column in use.columns}
+    for place, column in enumerate(sheet.columns):
+        if column not in shown:
+            continue
         frames.append(
             sheet.areas[["level", "area"]].assign(
                 geography=sheet.geography,

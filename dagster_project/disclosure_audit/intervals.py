@@ -22,6 +22,8 @@ Floats = npt.NDArray[np.float64]
 
 ROUNDS = 500  # of propagation; on cycles it may creep for ever, and any round's bounds are valid
 TOLERANCE = 1e-7
+SOLVED = (highspy.HighsModelStatus.kOptimal, highspy.HighsModelStatus.kUnbounded)
+TOGETHER = 8  # programmes that look for many ends at once
 FAR = 1e15  # stands for infinity where infinities must be added and subtracted
 
 
@@ -162,6 +164,10 @@ def _ends(
     seen_low, seen_high = np.full(len(cells), np.inf), np.full(len(cells), -np.inf)
     ask = np.flatnonzero(wanted[cells])
     exact = np.ones(len(cells), bool)
+    if enough is not None:
+        goals = (np.maximum(enough[0][cells], low), np.minimum(enough[1][cells], high))
+        for sense, seen, goal in ((1, seen_low, goals[0]), (-1, seen_high, goals[1])):
+            _reach_together(solver, sense, ask, goal, seen, (seen_low, seen_high), knowledge)
     for cell in ask:
         for sense, seen, outer in ((1, seen_low, low), (-1, seen_high, high)):
             if abs(seen[cell] - outer[cell]) <= TOLERANCE:
@@ -181,6 +187,41 @@ def _ends(
     knowledge.low[cells[ask]] = seen_low[ask]
     knowledge.high[cells[ask]] = seen_high[ask]
     knowledge.exact[cells] = exact
+
+
+def _reach_together(
+    solver: highspy.Highs,
+    sense: int,
+    ask: Integers,
+    goal: Floats,
+    seen: Floats,
+    both: tuple[Floats, Floats],
+    knowledge: Knowledge,
+) -> None:
+    """Look for tables in which many cells reach their goal at once: few programmes prove what is wide enough."""
+    for _ in range(TOGETHER):
+        pending = ask[sense * (seen[ask] - goal[ask]) > TOLERANCE]
+        if len(pending) < 2:
+            return
+        places = pending.astype(np.int32)
+        model = solver.getLp()
+        low, high = np.array(model.col_lower_)[pending], np.array(model.col_upper_)[pending]
+        solver.changeColsCost(len(places), places, np.full(len(places), float(sense)))
+        inner = (np.maximum(low, goal[pending]), high) if sense == 1 else (low, np.minimum(high, goal[pending]))
+        solver.changeColsBounds(len(places), places, *inner)
+        solver.run()
+        solved = solver.getModelStatus() == highspy.HighsModelStatus.kOptimal
+        table = np.array(solver.getSolution().col_value)
+        solver.changeColsCost(len(places), places, np.zeros(len(places)))
+        solver.changeColsBounds(len(places), places, low, high)
+        knowledge.programmes += 1
+        if not solved:
+            return
+        before = (sense * (seen[pending] - goal[pending]) > TOLERANCE).sum()
+        np.minimum(both[0], table, out=both[0])
+        np.maximum(both[1], table, out=both[1])
+        if (sense * (seen[pending] - goal[pending]) > TOLERANCE).sum() == before:
+            return
 
 
 def _solver(matrix: sparse.csr_array, right: Floats, low: Floats, high: Floats) -> highspy.Highs:
@@ -207,6 +248,11 @@ def _extreme(solver: highspy.Highs, cell: int, sense: int) -> Floats | None:
     """The table in which a cell is least (1) or most (-1); None where no table exists. Starts from the last one."""
     solver.changeColCost(cell, float(sense))
     solver.run()
+    if solver.getModelStatus() not in SOLVED:  # a warm start can lose its way: once more from the beginning
+        solver.clearSolver()
+        solver.setOptionValue("presolve", "on")
+        solver.run()
+        solver.setOptionValue("presolve", "off")
     status = solver.getModelStatus()
     table = np.array(solver.getSolution().col_value)
     solver.changeColCost(cell, 0.0)

@@ -65,6 +65,14 @@ class Report:
     exposed: list[Exposed]
 
 
+@dataclass(frozen=True)
+class Truth:
+    """Areas by measures: `value` is NaN where nobody delivered any, `kept_back` where its source hides it."""
+
+    value: Floats
+    kept_back: Booleans
+
+
 def audit(declared: Declarations, marts: Path, counts: Path) -> Report:
     """Audit the marts for the public and for every recipient, and write the report beside them."""
     rule = declared.region.disclosure
@@ -119,20 +127,27 @@ def _rule(declared: Declarations) -> str:
 # ---------------------------------------------------------------- who knows what
 
 
-def _truth(published: Published, counts: pd.DataFrame) -> Floats:
-    """True counts, areas by measures; NaN where nobody delivered any."""
-    truth = np.full(published.printed.shape, np.nan)
+def _truth(published: Published, counts: pd.DataFrame) -> Truth:
+    """True counts, areas by measures, and where a source keeps its own number back."""
+    value = np.full(published.printed.shape, np.nan)
+    kept_back = np.zeros(value.shape, bool)
     node = {key: index for index, key in enumerate(published.areas[AREA].itertuples(index=False, name=None))}
     place = {measure: index for index, measure in enumerate(published.measures)}
-    given = counts[counts["is_given"]]
-    day = pd.to_datetime(given["reference_date"]).dt.date
-    rows = np.array([node.get(key, -1) for key in given[AREA].itertuples(index=False, name=None)], dtype=int)
+    day = pd.to_datetime(counts["reference_date"]).dt.date
+    rows = np.array([node.get(key, -1) for key in counts[AREA].itertuples(index=False, name=None)], dtype=int)
     columns = np.array(
-        [place.get(key, -1) for key in zip(given["measure"], day, given["years"], strict=True)], dtype=int
+        [place.get(key, -1) for key in zip(counts["measure"], day, counts["years"], strict=True)], dtype=int
     )
-    here = (rows >= 0) & (columns >= 0)
-    truth[rows[here], columns[here]] = given["value"].to_numpy(float)[here]
-    return truth
+    given = counts["is_given"].to_numpy(bool)
+    for which, matrix, content in (
+        (given, value, counts["value"].to_numpy(float)),
+        (~given & counts["is_sensitive"].to_numpy(bool), kept_back, np.ones(len(counts), bool)),
+    ):
+        here = which & (rows >= 0) & (columns >= 0)
+        matrix[rows[here], columns[here]] = content[here]
+    for item in published.remainders:
+        value[:, item.rest] = value[:, item.whole] - value[:, list(item.parts)].sum(axis=1)
+    return Truth(value, kept_back)
 
 
 def _audiences(declared: Declarations, published: Published) -> list[tuple[str, Booleans]]:
@@ -159,7 +174,7 @@ def _audiences(declared: Declarations, published: Published) -> list[tuple[str, 
 
 
 def _exposed(
-    declared: Declarations, published: Published, truth: Floats, knows: Booleans
+    declared: Declarations, published: Published, truth: Truth, knows: Booleans
 ) -> tuple[list[str], float | None]:
     """Where an audience can find out what it must not, and the width of the narrowest interval."""
     shape = published.printed.shape
@@ -167,11 +182,16 @@ def _exposed(
     # what no address places is no place: whoever guesses that nobody is there is assumed to guess right
     elsewhere = published.areas["is_unallocated"].to_numpy(bool)[:, None] & ~published.withheld
     own = knows[:, None] | elsewhere
-    printed = np.where(own & np.isnan(printed), truth, printed)
+    printed = np.where(own & np.isnan(printed), truth.value, printed)
     threshold, floor = _thresholds(declared, published)
-    wanted = published.withheld & np.isnan(printed)
-    for remainder in published.remainders:
-        wanted[:, remainder.rest] = wanted[:, [remainder.whole, *remainder.parts]].any(axis=1)
+    unseen = published.withheld & np.isnan(printed)
+    for item in published.remainders:
+        unseen[:, item.rest] = unseen[:, [item.whole, *item.parts]].any(axis=1)
+    # the interval of a number that is large or zero holds that very number: it cannot prove that it is small
+    known_small = (truth.value > 0) & (truth.value < threshold[None, :])
+    sensitive = unseen & (threshold > 0)[None, :] & (known_small | truth.kept_back)
+    unsure = unseen & (threshold > 0)[None, :] & np.isnan(truth.value) & ~truth.kept_back
+    wanted = sensitive | unsure
     if not wanted.any():
         return [], None
     size = printed.size
@@ -187,28 +207,24 @@ def _exposed(
     )
     if known.impossible:
         return ["die veröffentlichten Zahlen widersprechen sich"], None
-    return _judged(published, truth, known, wanted, threshold, floor)
+    return _judged(published, known, sensitive & ~own, unsure & ~own, threshold, floor)
 
 
 def _judged(
-    published: Published, truth: Floats, known: Knowledge, wanted: Booleans, threshold: Floats, floor: Floats
+    published: Published, known: Knowledge, sensitive: Booleans, unsure: Booleans, threshold: Floats, floor: Floats
 ) -> tuple[list[str], float | None]:
-    shape = truth.shape
-    low, high = known.low.reshape(shape), known.high.reshape(shape)
-    value = truth.copy()
-    for remainder in published.remainders:
-        value[:, remainder.rest] = truth[:, remainder.whole] - truth[:, list(remainder.parts)].sum(axis=1)
-    small = (value > 0) & (value < threshold[None, :])
-    covers = (low <= floor[None, :] + 1e-6) & (high >= threshold[None, :] - 1e-6)
-    proved = (low > 1e-6) & (high < threshold[None, :] - 1e-6)
-    bad = wanted & (threshold[None, :] > 0) & ((small & ~covers) | proved)
+    """A sensitive number must be able to be as little as allowed and as much as the threshold; of a number nobody
+    delivered it must not follow that it is small."""
+    low, high = (ends.reshape(sensitive.shape) for ends in (known.low, known.high))
+    wide = high >= threshold[None, :] - 1e-6
+    bad = (sensitive & ~(wide & (low <= floor[None, :] + 1e-6))) | (unsure & (high > 1e-6) & ~wide)
     found = [
         f"{published.areas.at[node, 'level']} {published.areas.at[node, 'area']}, {name} am {day:%d.%m.%Y}: "
         f"zwischen {low[node, place]:.0f} und {high[node, place]:.0f}"
         for node, place in np.argwhere(bad)
         for name, day, _ in [published.measures[place]]
     ]
-    widths = (high - low)[wanted & small]
+    widths = (high - low)[sensitive]
     return found, float(widths.min()) if len(widths) else None
 
 
