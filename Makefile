@@ -3,22 +3,22 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
-# the official Berlin files: a folder beside the checkout, or wherever BERLIN says
-BERLIN ?= $(wildcard ../shared/data/berlin)
+# which region `make demo` shows: one that the simulator can write
+REGION ?= musterkreis
 
 .PHONY: demo test dev bench check clean
 
 demo: $(INSTALLED)
-	$(BIN)/sozialraum demo $(if $(BERLIN),--inbox $(BERLIN))
+	$(BIN)/sozialraum demo $(REGION)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
 
 dev: $(INSTALLED)
-	$(BIN)/sozialraum dev $(if $(BERLIN),--inbox $(BERLIN))
+	$(BIN)/sozialraum dev
 
 bench: $(INSTALLED)
-	$(BIN)/python tests/bench/bench.py $(BERLIN)
+	$(BIN)/python tests/bench/bench.py
 
 check: $(INSTALLED)
 	$(BIN)/sozialraum check
@@ -33,4 +33,4 @@ $(INSTALLED): constraints.txt pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) data dbt/models/staging
+	rm -rf $(VENV) data

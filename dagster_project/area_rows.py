@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import duckdb
 
-from dagster_project.declarations import Symbol
+from dagster_project.declarations import Column, Symbol, unallocated
 from dagster_project.reading import Breach, Counts, Layout, Unreadable, refuse_no_rows
 from dagster_project.tables import identifier, literal
 
 
-def accept_area_rows(connection: duckdb.DuckDBPyConnection, layout: Layout, period_text: str | None) -> Counts:
+def accept_area_rows(
+    connection: duckdb.DuckDBPyConnection, layout: Layout, sender: str, period_text: str | None
+) -> Counts:
     """Type, place and check the rows of a table; `period_text` is what a period column must carry.
+
+    Rows that name no area by declaration count for the municipality of their `sender`, each of them on its own.
 
     Raises `Unreadable` where too many rows are no data.
     """
     skipped = _skip_rows(connection, layout)
     refuse_no_rows(connection)
-    _place(connection, layout)
+    _place(connection, layout, sender)
     _type_cells(connection, layout)
     _find_breaches(connection, layout, period_text)
     _accept(connection)
@@ -53,15 +57,30 @@ def _skip_rows(connection: duckdb.DuckDBPyConnection, layout: Layout) -> int:
     return skipped
 
 
-def _place(connection: duckdb.DuckDBPyConnection, layout: Layout) -> None:
-    """Give every row its area key, with lost leading zeros restored where the contract says so."""
-    key = identifier(layout.key.name)
-    # lpad also cuts: a key that is too long must stay wrong
-    short = f"regexp_full_match({key}, '[0-9]+') and length({key}) < {layout.key.pad}"
-    area = f"case when {short} then lpad({key}, {layout.key.pad}, '0') else {key} end"
+def _place(connection: duckdb.DuckDBPyConnection, layout: Layout, sender: str) -> None:
+    """Give every row the key of its area; one that names no area by declaration has the municipality's key of none."""
+    key = layout.key
+    nowhere = f"regexp_full_match({identifier(key.name)}, {literal(key.placeless)})" if key.placeless else "false"
     connection.execute(
-        f"create temp table placed as select {area if layout.key.pad else key} as area, line.* from line"
+        f"""
+        create temp table placed as
+        select
+            case when {nowhere} then {literal(unallocated(sender))} else {area_key(key, sender)} end as area,
+            {nowhere} as is_placeless,
+            line.*
+        from line
+        """
     )
+
+
+def area_key(column: Column, sender: str) -> str:
+    """SQL for the area a key names: lost leading zeros restored, the sender's own key in front where declared."""
+    key = identifier(column.name)
+    if column.pad:
+        # lpad also cuts: a key that is too long must stay wrong
+        short = f"regexp_full_match({key}, '[0-9]+') and length({key}) < {column.pad}"
+        key = f"case when {short} then lpad({key}, {column.pad}, '0') else {key} end"
+    return f"{literal(sender)} || {key}" if column.of_sender else key
 
 
 def _type_cells(connection: duckdb.DuckDBPyConnection, layout: Layout) -> None:
@@ -86,7 +105,7 @@ def _type_cells(connection: duckdb.DuckDBPyConnection, layout: Layout) -> None:
             for column in layout.values
             for value in (
                 *(column.name, column.type, column.minimum, column.maximum),
-                *(column.dimensions.get(name) for name in dimensions),
+                *({**layout.dimensions, **column.dimensions}.get(name) for name in dimensions),
             )
         ],
     )
@@ -153,10 +172,11 @@ def _find_breaches(connection: duckdb.DuckDBPyConnection, layout: Layout, period
         select row, {key}, area, 'unknown_area',
             'Dieses Gebiet gibt es im Gebietsstand der Lieferung zum Stichtag nicht. Bitte den Schlüssel prüfen.'
         from placed anti join expected_area using (area)
+        where not is_placeless
 
         union all
         select row, {key}, area, 'duplicate_key', 'Dieses Gebiet steht mehrfach in der Datei. Bitte nur einmal liefern.'
-        from placed qualify count(*) over (partition by area) > 1
+        from placed where not is_placeless qualify count(*) over (partition by area) > 1
         {wrong_period}
 
         union all

@@ -1,7 +1,7 @@
 """The catalogue: declarations as tables, so that SQL can join them.
 
 Reads  loaded declarations.
-Writes catalogue/{region,source,municipality,indicator,index_composition,index_class,index_exclusion}.parquet.
+Writes catalogue/<table>.parquet, one for each of `TABLES`.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ TABLES: dict[str, dict[str, str]] = {
         "narrow_interval": "double", "widest_relative_interval": "double", "change_relative": "boolean",
         "minimum_population_measure": "varchar", "minimum_population": "double",
     },
+    "measure": {"measure": "varchar", "universe": "varchar"},
+    "basis_measure": {"basis": "varchar", "measure": "varchar", "factor": "double"},
     "age_bound": {"name": "varchar", "year_from": "integer", "year_to": "integer", "age_in_months": "integer"},
     "indicator_break": {"indicator": "varchar", "year": "integer", "reason": "varchar"},
     "index_composition": {
@@ -73,6 +75,13 @@ def build(declared: Declarations, output: Path) -> dict[str, int]:
             for item in declared.region.municipalities
         ],
         "indicator": [_indicator(indicator) for indicator in declared.reported_indicators.values()],
+        "measure": [{"measure": name, "universe": universe} for name, universe in declared.universes.items()],
+        "basis_measure": [
+            {"basis": name, "measure": measure, "factor": factor}
+            for name, basis in declared.region.support.bases.items()
+            if basis.level is not None
+            for measure, factor in basis.sum.items()
+        ],
         "age_bound": [
             {
                 "name": bound.id,

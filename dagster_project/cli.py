@@ -58,9 +58,11 @@ def _parser() -> argparse.ArgumentParser:
         return command
 
     add("check", _check, "Validate every declaration and all cross-references, without data.", "[REGION]")
-    for name, text in (("run", "Run the whole job of a region."), ("demo", "Run the demo region.")):
-        command = add(name, _run, text, "REGION" if name == "run" else "", reads=False)
-        command.add_argument("--inbox", type=Path, help="folder with the deliveries, instead of the region's own inbox")
+    run = add("run", _run, "Run the whole job of a region.", reads=False)
+    run.add_argument("--inbox", type=Path, help="folder with the deliveries, instead of the region's own inbox")
+    demo = add("demo", _demo, "Write the deliveries of a simulated region and run its whole job.", reads=False)
+    demo.add_argument("--dirt", metavar="all|none|NAME,NAME", help="faults in the deliveries; else as declared")
+    demo.add_argument("--size", type=float, default=1.0, help="multiplies the residents")
     add("dev", _dev, "Open Dagster's user interface on all regions.", "", reads=False).add_argument(
         "--inbox", type=Path
     )
@@ -127,11 +129,36 @@ def _check(options: argparse.Namespace) -> int:
 # ---------------------------------------------------------------- run
 
 
+def _demo(options: argparse.Namespace) -> int:
+    """Deliveries that are there already stay: what somebody added or changed by hand is not lost."""
+    from sources.simulator.dirt import chosen
+    from sources.simulator.run import simulate
+    from sources.simulator.spec import read_region
+
+    specifications = {path.stem: path for path in (project().sources / "simulator").glob("*.yml")}
+    simulated = sorted(set(specifications) & set(declarations.regions(project())))
+    if options.region not in simulated:
+        print(f"{options.region!r} is no simulated region; there are: {', '.join(simulated)}", file=sys.stderr)
+        return WRONG_INPUT
+    data = region_data(options.region)
+    if data.inbox.exists():
+        log.info("Die Lieferungen in %s bleiben, wie sie sind.", data.inbox)
+        return _execute(declarations.load(project(), options.region), data)
+    specification = specifications[options.region]
+    try:
+        dirt = read_region(specification).demo_dirt if options.dirt is None else chosen(options.dirt)
+        log.info("Simulation: %s wird erfunden.", options.region)
+        simulate(specification, data.root, size=options.size, dirt=dirt, progress=lambda text: log.info("  %s", text))
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return WRONG_INPUT
+    return _execute(declarations.load(project(), options.region), data)
+
+
 def _run(options: argparse.Namespace) -> int:
     root = project()
-    region = getattr(options, "region", None) or declarations.regions(root)[0]
-    declared = declarations.load(root, region)
-    data = region_data(region, options.inbox)
+    declared = declarations.load(root, options.region)
+    data = region_data(options.region, options.inbox)
     missing = _missing(declared, data)
     if missing:
         print("\n".join(missing), file=sys.stderr)
@@ -189,6 +216,7 @@ def prepare_dagster() -> None:
     """Give Dagster its home, without telemetry."""
     home = dagster_home()
     home.mkdir(parents=True, exist_ok=True)
+    home.chmod(0o700)  # its logs may quote what was delivered
     configuration = home / "dagster.yaml"
     if not configuration.is_file():
         configuration.write_text("telemetry:\n  enabled: false\nnux:\n  enabled: false\n", encoding="utf-8")

@@ -1,14 +1,14 @@
 """Dagster wiring: the assets, checks, job, sensor and schedule of every declared region.
 
 Reads  the declarations and dbt's manifest; runs the stages. The graph reads like the flow:
-catalogue, geography → landed sources → judged (gate 1) → warehouse → protection → protected models and marts (gate 2)
-→ release.
+catalogue, geography → landed sources → judged (gate 1) → observations → crosswalk → warehouse → protection →
+protected models and marts (gate 2) → release.
 """
 
 import hashlib
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,10 @@ from dagster_project.settings import Project, RegionData, exclusive, project, re
 log = logging.getLogger("sozialraum")
 
 PACKAGE = Path(__file__).parent
+# the models from which a crosswalk learns what is needed and who lives where
+CROSSWALK_READS = ("core_conversion_need", "core_support_mass")
+# the models from which the disclosure control learns the true counts
+DISCLOSURE_READS = ("core_disclosure_cell", "core_disclosure_conversion")
 
 
 def region_definitions(root: Project, region: str, inbox: Path | None = None) -> dg.Definitions:
@@ -61,10 +65,12 @@ class _Wiring:
         self.region = declared.region.id
         self.municipalities = {item.id: item.name for item in declared.region.municipalities}
         self.manifest = transform.manifest(root, data, declared)
-        self.models = _models(self.manifest)
+        marts = [node["name"] for node in self.manifest["nodes"].values() if node.get("fqn", ["", ""])[1] == "marts"]
+        self.models = _models(self.manifest, [*marts, *CROSSWALK_READS, *DISCLOSURE_READS])
         self.marts = [name for name, node in self.models.items() if node["fqn"][1] == "marts"]
         self.protected = [name for name, node in self.models.items() if node["fqn"][1] in ("protected", "marts")]
-        self.warehouse = [name for name in self.models if name not in self.protected]
+        self.observed = list(_models(self.manifest, CROSSWALK_READS))
+        self.warehouse = [name for name in self.models if name not in (*self.protected, *self.observed)]
 
     def key(self, *parts: str) -> dg.AssetKey:
         return dg.AssetKey([self.region, *parts])
@@ -75,6 +81,8 @@ class _Wiring:
             self._geography(),
             *(self._landed(contract) for contract in self.declared.contracts.values()),
             self._judged(),
+            self._observations(),
+            self._crosswalk(),
             self._warehouse(),
             self._protection(),
             self._marts(),
@@ -175,13 +183,52 @@ class _Wiring:
 
     # ---------------------------------------------------------------- build and protect
 
+    def _observations(self) -> dg.AssetsDefinition:
+        @dg.multi_asset(name=f"{self.region}_observations", specs=self._specs(self.observed), can_subset=True)
+        def observation_models(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
+            chosen = [key.path[-1] for key in context.selected_asset_keys]
+            inputs = self._inputs() if set(chosen) == set(self.observed) else None
+            with exclusive(self.data):
+                results = transform.build_observations(self.root, self.data, self.declared, chosen, inputs)
+            yield from self._materialized(results)
+
+        return observation_models
+
+    def _crosswalk(self) -> dg.AssetsDefinition:
+        @dg.asset(
+            key=self.key("crosswalk"),
+            deps=[self.key("geography"), *(self.key(model) for model in CROSSWALK_READS)],
+            group_name="core",
+            description="Weights that carry figures of other boundaries over onto the reporting edition.",
+        )
+        def crosswalk_weights() -> dg.MaterializeResult:
+            with exclusive(self.data):
+                counted = geography.build_crosswalk(
+                    self.declared.region,
+                    self.declared.geography,
+                    geometry_folders(self.root, self.declared, self.data),
+                    areas=self.data.geography,
+                    needs=self.data.support,
+                    output=self.data.crosswalk,
+                )
+            log.info(
+                "Umrechnung: %s Tabellen berechnet, %s wiederverwendet, %s Gewichte",
+                counted["computed"], counted["reused"], counted["weights"],
+            )  # fmt: skip
+            return dg.MaterializeResult(metadata=dict(counted))
+
+        return crosswalk_weights
+
     def _warehouse(self) -> dg.AssetsDefinition:
         @dg.multi_asset(name=f"{self.region}_warehouse", specs=self._specs(self.warehouse), can_subset=True)
         def warehouse_models(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
             chosen = [key.path[-1] for key in context.selected_asset_keys]
-            inputs = self._inputs() if set(chosen) == set(self.warehouse) else None
+            weights = release.files_digest(self.data.crosswalk.glob("*.parquet"), self.data.crosswalk)
+            complete = set(chosen) == set(self.warehouse)
             with exclusive(self.data):
-                results = transform.build_warehouse(self.root, self.data, self.declared, chosen, inputs)
+                results = transform.build_warehouse(
+                    self.root, self.data, self.declared, chosen, weights if complete else None
+                )
             yield from self._materialized(results)
 
         return warehouse_models
@@ -189,15 +236,13 @@ class _Wiring:
     def _protection(self) -> dg.AssetsDefinition:
         @dg.asset(
             key=self.key("protection"),
-            deps=[self.key("core_disclosure_cell"), self.key("geography")],
+            deps=[self.key("geography"), *(self.key(model) for model in DISCLOSURE_READS)],
             group_name="protected",
             description="Disclosure control: cells that must not be shown.",
         )
         def protection() -> dg.MaterializeResult:
             with exclusive(self.data):
-                found = disclosure.protect(
-                    self.declared, self.data.core, self.data.geography, self.data.ledger, self.data.protection
-                )
+                found = disclosure.protect(self.declared, self.data)
             log.info("Geheimhaltung: %s von %s Zahlen verborgen", found.hidden_counts, found.counts)
             return dg.MaterializeResult(metadata={"hidden": found.hidden_rows})
 
@@ -308,7 +353,12 @@ class _Wiring:
 
     def _audit_disclosure(self, marts: Path) -> gate.Finding:
         """What an attacker could find out; the cells are named in the log for the operator alone."""
-        report = disclosure_audit.audit(self.declared, marts, self.data.protection / "count.parquet")
+        report = disclosure_audit.audit(
+            self.declared,
+            marts,
+            self.data.protection / "count.parquet",
+            self.data.core / "core_disclosure_conversion.parquet",
+        )
         for row in report.rows.to_dict("records"):
             log.info(
                 "Geheimhaltung geprüft für %s: %s Zahlen, %s verborgen, %s aufzudecken (%s s)",
@@ -334,10 +384,10 @@ def geometry_folders(root: Project, declared: Declarations, data: RegionData) ->
     return [root.sources / declared.region.id / "geographies", data.inbox, data.root]
 
 
-def _models(manifest: dict[str, Any]) -> dict[str, Any]:
-    """What other stages read, the marts above all, and all models they are made from, by name."""
+def _models(manifest: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """The models of these names and all they are made from, by name."""
     nodes = {key: node for key, node in manifest["nodes"].items() if node["resource_type"] == "model"}
-    wanted = [key for key, node in nodes.items() if node["config"]["materialized"] == "external"]
+    wanted = [key for key, node in nodes.items() if node["name"] in set(names)]
     found: dict[str, Any] = {}
     while wanted:
         key = wanted.pop()
@@ -355,9 +405,9 @@ def _first_mart(frame: str) -> str:
 
 
 def _source_files(root: Path) -> Iterator[Path]:
-    """Models and pages; staging models are made from the contracts, which count as declarations."""
+    """Models and pages."""
     for pattern in ("dbt/models/**/*", "dbt/macros/**/*", "dbt/*.yml", "reports/**/*"):
-        yield from (path for path in root.glob(pattern) if path.is_file() and "staging" not in path.parts)
+        yield from (path for path in root.glob(pattern) if path.is_file())
 
 
 def _report(findings: list[gate.Finding]) -> None:

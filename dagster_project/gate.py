@@ -19,7 +19,7 @@ from typing import Any
 import duckdb
 import pandas as pd
 
-from dagster_project.declarations import Check, Contract, Declarations, Suite
+from dagster_project.declarations import Check, Contract, Declarations, Region, Suite
 from dagster_project.settings import RegionData
 from dagster_project.tables import literal, write_frame
 
@@ -35,8 +35,8 @@ class Finding:
     """What one check found. `subject` is a source (gate 1) or the marts (gate 2); `message` is German.
 
     `details` may quote what was delivered: they are for the operator's eyes and go into no file.
-    `blocks` says whether nothing after the gate may go on: a rejected delivery does not block where an earlier
-    good one about the same stays in force.
+    `blocks` says whether nothing after the gate may go on: a rejected delivery does not block while its source has
+    any good one.
     """
 
     gate: int
@@ -95,7 +95,8 @@ def judge_deliveries(declared: Declarations, data: RegionData, receipts: dict[st
     """Gate 1: which deliveries are in force, and every finding about them.
 
     `receipts` holds all receipts ever by source. A delivery that breaks its contract or a critical check is
-    rejected and not in force; the last good one about the same stays. The gate closes where there is none.
+    rejected and not in force; the last good one about the same stays, and where there is none the figures are missing,
+    as if it were late. The gate closes where a whole source has no delivery in force.
     """
     findings: list[Finding] = []
     deliveries: list[Receipt] = []
@@ -144,7 +145,7 @@ def _findings_of_gate_1(
     declared: Declarations, contract: Contract, data: RegionData, readable: list[Receipt], no_yardstick: set[str]
 ) -> list[Finding]:
     with duckdb.connect() as connection:
-        _tables_of_gate_1(connection, contract, data, readable, no_yardstick)
+        _tables_of_gate_1(connection, declared.region, contract, data, readable, no_yardstick)
         return [
             _judge(connection, suite, check, contract.id)
             for suite in declared.suites_for(1, contract.id)
@@ -154,6 +155,7 @@ def _findings_of_gate_1(
 
 def _tables_of_gate_1(
     connection: duckdb.DuckDBPyConnection,
+    region: Region,
     contract: Contract,
     data: RegionData,
     readable: list[Receipt],
@@ -194,6 +196,10 @@ def _tables_of_gate_1(
             and delivery.edition = area.edition
             and delivery.level = area.level
             and not area.is_unallocated
+            and (
+                coalesce(area.municipality, '') in ('', delivery.municipality)
+                or delivery.municipality = {literal(region.region_sender or "")}
+            )
             and delivery.reference_date >= coalesce(area.exists_from, delivery.reference_date)
             and delivery.reference_date <= coalesce(area.exists_to, delivery.reference_date);
         """
@@ -238,11 +244,11 @@ def _verdict(contract: Contract, decided: list[Receipt]) -> Finding:
         consequence = (
             f"Es gilt weiter {instead['file_name']} (Version {instead['version']})."
             if instead
-            else ("Eine frühere gültige Lieferung gibt es nicht.")
+            else "Eine frühere gültige Lieferung gibt es nicht, die Werte fehlen bis zur nächsten."
         )
         messages.append(f"{receipt['file_name']} abgelehnt: {_in_short(receipt)} {consequence}")
         details.append(f"{receipt['file_name']}: {' '.join(receipt['reasons'])}")
-    blocks = any(_about(receipt) not in standing for receipt in rejected)
+    blocks = bool(rejected) and not standing
     return Finding(
         gate=1,
         suite="contract",

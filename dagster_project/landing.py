@@ -354,7 +354,7 @@ def _unread(connection: duckdb.DuckDBPyConnection, breaches: Sequence[Breach]) -
 def _accept(connection: duckdb.DuckDBPyConnection, layout: Layout, arrival: Arrival) -> Counts:
     period_text = _period_text(layout, arrival)
     if layout.contract.shape == "table":
-        return accept_area_rows(connection, layout, period_text)
+        return accept_area_rows(connection, layout, arrival.municipality, period_text)
     return accept_records(connection, layout, arrival.municipality, last_day(arrival.period), period_text)
 
 
@@ -381,8 +381,13 @@ def _know_places(
         where geography = $geography and edition = $edition and level = $level and not is_unallocated
             and $reference_date::date between coalesce(exists_from, $reference_date::date)
             and coalesce(exists_to, $reference_date::date)
+            and (coalesce(municipality, '') in ('', $municipality) or $municipality = $region_sender)
         """,
-        {name: getattr(receipt, name) for name in ("geography", "edition", "level", "reference_date")},
+        {
+            **{name: getattr(receipt, name) for name in ("geography", "edition", "level", "reference_date")},
+            "municipality": receipt.municipality,
+            "region_sender": region.region_sender or "",
+        },
     )
 
 

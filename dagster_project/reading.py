@@ -64,6 +64,7 @@ class Layout:
         self.encoding = file.encoding or contract.encoding
         self.decimal = file.decimal or contract.decimal
         self.other_columns = file.other_columns or contract.other_columns
+        self.dimensions = file.dimensions
         self.symbols: list[Symbol] = [*file.symbols, *contract.symbols]
 
     def of_role(self, role: str) -> list[Column]:

@@ -313,6 +313,7 @@ def _flip(data: RegionData, release: Path) -> None:
 def _sweep(data: RegionData) -> None:
     """Remove what killed runs left behind; only one run at a time gets here."""
     data.releases.mkdir(parents=True, exist_ok=True)
+    data.releases.chmod(0o755)  # releases are for readers of other accounts too
     for path in data.releases.glob(".candidate-*"):
         _remove(path)
     for path in data.root.glob(".current-*"):

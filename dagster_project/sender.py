@@ -17,6 +17,7 @@ from typing import Any
 
 import duckdb
 
+from dagster_project.area_rows import area_key
 from dagster_project.declarations import Contract, DeclarationError, Geography, Mistake, Region
 from dagster_project.declarations.yaml_files import AnyDeclared, read_file
 from dagster_project.landing import Arrival, CheckedFile, check_file, claimed
@@ -211,9 +212,13 @@ def _know_places(connection: duckdb.DuckDBPyConnection, given: _Given, arrival: 
     elif given.areas is not None:
         _list_areas(connection, given.contract, arrival, given.areas)
     else:
-        key, digits = identifier(given.contract.key.name), given.contract.key.pad
-        padded = f" union all select lpad({key}, {digits}, '0') from line" if digits else ""
-        connection.execute(f"create temp table expected_area as select {key} as area from line{padded}")
+        written, padded = (
+            area_key(given.contract.key.model_copy(update=update), arrival.municipality)
+            for update in ({"pad": None}, {})
+        )
+        connection.execute(
+            f"create temp table expected_area as select {written} as area from line union select {padded} from line"
+        )
 
 
 def _list_areas(connection: duckdb.DuckDBPyConnection, contract: Contract, arrival: Arrival, areas: Path) -> None:
@@ -226,6 +231,11 @@ def _list_areas(connection: duckdb.DuckDBPyConnection, contract: Contract, arriv
     conditions += [
         f"{day} {sign} coalesce(try_cast({name} as date), {day})" for name, sign in bounds.items() if name in columns
     ]
+    if "municipality" in columns:
+        # a municipality's own file holds its areas only; the region's offices are no municipality
+        sender = literal(arrival.municipality)
+        known = "select municipality from given_file where municipality is not null"
+        conditions.append(f"(municipality is null or municipality = {sender} or {sender} not in ({known}))")
     if "is_unallocated" in columns:
         conditions.append("not is_unallocated::boolean")
     connection.execute(

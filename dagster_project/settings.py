@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+PRIVATE = 0o077  # bits that group and others do not get
+
 
 @dataclass(frozen=True)
 class Project:
@@ -82,6 +84,16 @@ class RegionData:
         return self.root / "judged"
 
     @property
+    def support(self) -> Path:
+        """Which crosswalks are needed, and how many live on each support area (written by dbt)."""
+        return self.root / "support"
+
+    @property
+    def crosswalk(self) -> Path:
+        """Weights that carry figures over from one geography to another (written by `geography.crosswalk`)."""
+        return self.root / "crosswalk"
+
+    @property
     def core(self) -> Path:
         """True counts as Parquet for the disclosure control; confidential (written by dbt)."""
         return self.root / "core"
@@ -105,6 +117,11 @@ class RegionData:
     def marts(self) -> Path:
         """The candidate marts as Parquet (written by dbt)."""
         return self.root / "marts"
+
+    @property
+    def dbt_project(self) -> Path:
+        """The checkout's dbt project, linked, with the staging models in it (written by `transform`)."""
+        return self.root / "dbt"
 
     @property
     def dbt_target(self) -> Path:
@@ -139,8 +156,15 @@ def dagster_home() -> Path:
 
 @contextmanager
 def exclusive(data: RegionData) -> Iterator[None]:
-    """One step at a time in a region's folder; the lock dies with its process."""
+    """One step at a time in a region's folder; the lock dies with its process.
+
+    What a step creates is its owner's alone, whatever library creates it; a release opens itself when it is sealed.
+    """
     data.root.mkdir(parents=True, exist_ok=True)
     with (data.root / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        before = os.umask(PRIVATE)
+        try:
+            yield
+        finally:
+            os.umask(before)

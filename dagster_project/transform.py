@@ -1,9 +1,11 @@
 """dbt: from accepted deliveries to the candidate marts. dbt alone opens the warehouse file.
 
-Reads  raw/, catalogue/, geography/, judged/, protection/ of a region, and all declared contracts.
-Writes dbt/models/staging/ (one view per contract, made from the contract), warehouse.duckdb and marts/*.parquet.
+Reads  raw/, catalogue/, geography/, crosswalk/, judged/, protection/ of a region, and all declared contracts.
+Writes dbt/ (links to the checkout's dbt project, and in models_made/ one view per contract, made from the contract),
+       warehouse.duckdb, support/*.parquet (what a crosswalk needs) and marts/*.parquet.
 
-Beside the warehouse and the marts stands a note of what they were built from; it is there only while they are whole.
+Beside the observations, the warehouse and the marts stands a note of what they were built from; it is there only while
+they are whole.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from dagster_project.declarations import Contract, Declarations, all_contracts
 from dagster_project.settings import Project, RegionData
 from dagster_project.tables import read_json, write_json
 
-STAGING = Path("models") / "staging"
+OBSERVED_NOTE = "observed.built.json"
 WAREHOUSE_NOTE = "warehouse.built.json"
 MARTS_NOTE = "marts.built.json"
 
@@ -41,23 +43,53 @@ class NodeResult:
     seconds: float
 
 
-def write_staging(project: Project) -> None:
-    """One view per declared contract, and its documentation, from the contract; files change only if they must.
+def assemble(project: Project, data: RegionData) -> None:
+    """The dbt project of a region: links to the checkout's, and the staging models as files of its own.
 
+    Every region has its own, so that regions and checkouts of different contracts can be built side by side.
     All regions' contracts are written: observation models refer to theirs whatever region is built.
+    Files and links change only if they must.
     """
-    folder = project.dbt / STAGING
-    folder.mkdir(parents=True, exist_ok=True)
+    staging = data.dbt_project / "models_made" / "staging"
+    staging.mkdir(parents=True, exist_ok=True)
+    _link_all(project.dbt, data.dbt_project)
     contracts = all_contracts(project)
     files = {f"stg_{contract.id}.sql": _staging_sql(contract) for contract in contracts.values()}
     files["staging.yml"] = yaml.safe_dump(_staging_docs(contracts), allow_unicode=True, sort_keys=False, width=120)
-    for path in folder.iterdir():
+    for path in staging.iterdir():
         if path.name not in files:
             path.unlink()
     for name, text in files.items():
-        path = folder / name
+        path = staging / name
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
+
+
+def _link_all(source: Path, folder: Path) -> None:
+    """Links in `folder` to everything in `source`, and to nothing else."""
+    targets = {path.name: path.resolve() for path in source.iterdir()}
+    for link in folder.iterdir():
+        if link.is_symlink() and link.readlink() != targets.get(link.name):
+            link.unlink()
+    for name, target in targets.items():
+        if not (folder / name).is_symlink():
+            (folder / name).symlink_to(target)
+
+
+def build_observations(
+    project: Project,
+    data: RegionData,
+    declared: Declarations,
+    models: Sequence[str],
+    inputs: dict[str, Any] | None,
+) -> list[NodeResult]:
+    """Build and test the models a crosswalk needs; `inputs` is what a complete build depends on, None for a partial."""
+    for note in (OBSERVED_NOTE, WAREHOUSE_NOTE):
+        _note(data, note).unlink(missing_ok=True)
+    results = _build(project, data, declared, models)
+    if inputs is not None:
+        write_json(inputs, _note(data, OBSERVED_NOTE))
+    return results
 
 
 def build_warehouse(
@@ -65,13 +97,16 @@ def build_warehouse(
     data: RegionData,
     declared: Declarations,
     models: Sequence[str],
-    inputs: dict[str, Any] | None,
+    crosswalk: str | None,
 ) -> list[NodeResult]:
-    """Build and test models before the marts; `inputs` is what a complete build depends on, None for a partial one."""
+    """Build and test the other models before the marts; they count as whole only on whole observations.
+
+    `crosswalk` is the hash of the weights a complete build applies, None for a partial build.
+    """
     _note(data, WAREHOUSE_NOTE).unlink(missing_ok=True)
     results = _build(project, data, declared, models)
-    if inputs is not None:
-        write_json(inputs, _note(data, WAREHOUSE_NOTE))
+    if crosswalk is not None and _note(data, OBSERVED_NOTE).is_file():
+        write_json({**read_json(_note(data, OBSERVED_NOTE)), "crosswalk": crosswalk}, _note(data, WAREHOUSE_NOTE))
     return results
 
 
@@ -135,9 +170,9 @@ def run_dbt(project: Project, data: RegionData, declared: Declarations, argument
 
 def manifest(project: Project, data: RegionData, declared: Declarations) -> dict[str, Any]:
     """dbt's own description of all models and their columns; parsed anew only if a declaration or model changed."""
+    assemble(project, data)
     path = data.dbt_target / "manifest.json"
     if not path.is_file() or _parsed_from(data) != _fingerprint(project, declared):
-        write_staging(project)
         run_dbt(project, data, declared, ["parse", "--quiet"])
         write_json(_fingerprint(project, declared), data.dbt_target / "parsed_from.json")
     parsed: dict[str, Any] = read_json(path)
@@ -146,13 +181,13 @@ def manifest(project: Project, data: RegionData, declared: Declarations) -> dict
 
 def _flags(project: Project, data: RegionData, declared: Declarations) -> list[str]:
     data.dbt_target.mkdir(parents=True, exist_ok=True)
-    data.marts.mkdir(parents=True, exist_ok=True)
-    data.core.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for folder in (data.marts, data.support, data.core):
+        folder.mkdir(parents=True, exist_ok=True)
     os.environ["SOZIALRAUM_REGION_DATA"] = str(data.root)
     os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
     return [
-        "--project-dir", str(project.dbt),
-        "--profiles-dir", str(project.dbt),
+        "--project-dir", str(data.dbt_project),
+        "--profiles-dir", str(data.dbt_project),
         "--target-path", str(data.dbt_target),
         "--log-path", str(data.dbt_target / "logs"),
         "--vars", yaml.safe_dump({"sources": sorted(declared.contracts)}, default_flow_style=True),
@@ -167,7 +202,7 @@ def _fingerprint(project: Project, declared: Declarations) -> dict[str, Any]:
     known = {
         str(path.relative_to(project.dbt)): [path.stat().st_mtime_ns, path.stat().st_size]
         for path in sorted(files)
-        if path.is_file() and STAGING.name not in path.parts
+        if path.is_file()
     }
     return {
         "files": known,

@@ -105,7 +105,7 @@ def test_layers_read_only_what_lies_before_them(path: Path) -> None:
     }[layer]
     allowed_sources = {
         "observations": {"catalogue"},
-        "core": {"catalogue", "geography", "judged"},
+        "core": {"catalogue", "geography", "crosswalk", "judged"},
         "protected": {"catalogue", "geography", "protection"},
         "marts": {"catalogue", "geography", "judged"},
     }[layer]

@@ -10,9 +10,10 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
 import geopandas as gpd
 import pytest
-from kleinstadt import REGION, Kleinstadt, write_shapefile
+from kleinstadt import REGION, YEARS, Kleinstadt, write_shapefile
 from runs import Place, leftovers
 
 Fault = tuple[Callable[[Kleinstadt], Path], Callable[[bytes], bytes], list[str]]
@@ -163,18 +164,33 @@ def empty(own_kleinstadt: Kleinstadt, tmp_path: Path) -> Place:
     return Place(own_kleinstadt, tmp_path / "data")
 
 
-def test_a_fault_in_the_very_first_delivery_makes_no_release(empty: Place) -> None:
-    path_of, spoil, told = FAULTS["truncated"]
-    path = path_of(empty.town)
-    path.write_bytes(spoil(path.read_bytes()))
+def test_a_source_without_any_good_delivery_makes_no_release(empty: Place) -> None:
+    _, spoil, told = FAULTS["truncated"]
+    for year in YEARS:
+        path = empty.town.register(year)
+        path.write_bytes(spoil(path.read_bytes()))
     outcome = empty.run()
     assert outcome.code == 1
     sentence = sentence_about(outcome.text, path.name)
     assert told[-1] in outcome.text
-    assert sentence.endswith("Eine frühere gültige Lieferung gibt es nicht.")
+    assert sentence.endswith("Eine frühere gültige Lieferung gibt es nicht, die Werte fehlen bis zur nächsten.")
     assert "Seiten: noch keine" in outcome.text
     assert not empty.data.current.exists()
     assert not empty.data.warehouse.exists()
+
+
+def test_a_fault_in_the_very_first_delivery_leaves_its_values_missing(empty: Place) -> None:
+    path_of, spoil, _ = FAULTS["truncated"]
+    path = path_of(empty.town)
+    path.write_bytes(spoil(path.read_bytes()))
+    outcome = empty.run()
+    assert outcome.code == 1
+    values = duckdb.sql(
+        f"select period, count(value) from '{empty.data.current}/parquet/mart_indicator_value.parquet' "
+        "where indicator = 'population' group by period"
+    ).fetchall()
+    lacking = [year for year in YEARS if f"{year}-12-31" not in dict(values)]
+    assert [path.name] == [empty.town.register(year).name for year in lacking]
 
 
 def test_a_missing_inbox_names_every_file_and_where_it_goes(empty: Place) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 import pandas as pd
 import pytest
-from kleinstadt import REGION, Kleinstadt
+from kleinstadt import REGION, YEARS, Kleinstadt
 from runs import Place, doubled, edit_register
 
 from dagster_project import declarations, gate, geography, landing
@@ -123,19 +123,34 @@ def test_a_rejected_delivery_leaves_the_last_good_one_in_force_and_does_not_bloc
     assert len(in_force) == 1
 
 
-def test_a_rejected_delivery_blocks_where_no_good_one_was_before(
-    kleinstadt: Kleinstadt, landed: Place, tmp_path: Path
-) -> None:
-    own = landed.copy(tmp_path / "own")
-    for folder in (own.data.receipts, own.data.raw):
-        for path in (folder / "ewr").iterdir():
+def without_landed_registers(landed: Place, folder: Path) -> Place:
+    """A copy that has not landed any register yet."""
+    own = landed.copy(folder)
+    for stage in (own.data.receipts, own.data.raw):
+        for path in (stage / "ewr").iterdir():
             path.unlink()
+    return own
+
+
+def test_a_rejected_delivery_without_a_good_one_before_is_missing_like_a_late_one(
+    landed: Place, tmp_path: Path
+) -> None:
+    own = without_landed_registers(landed, tmp_path / "own")
     edit_register(own.town, LATEST, lambda frame: with_cell(frame, "E_EM", 1))
     findings = judge(own)
     verdict = finding(findings, "verdict")
-    assert verdict.blocks
-    assert "Eine frühere gültige Lieferung gibt es nicht." in verdict.message
+    assert not any(item.blocks for item in findings)
+    assert (verdict.success, verdict.severity) == (False, "warning")
+    assert "Eine frühere gültige Lieferung gibt es nicht, die Werte fehlen bis zur nächsten." in verdict.message
     assert versions(own, LATEST) == [(1, "rejected", False)]
+
+
+def test_a_source_without_any_good_delivery_blocks(landed: Place, tmp_path: Path) -> None:
+    own = without_landed_registers(landed, tmp_path / "own")
+    for year in YEARS:
+        own.town.register(year).write_text("RAUMID;E_E\n", encoding="utf-8")
+    findings = judge(own)
+    assert finding(findings, "verdict").blocks
     with pytest.raises(gate.GateClosed, match=own.town.register(LATEST).name):
         raise gate.GateClosed(findings)
 

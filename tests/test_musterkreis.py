@@ -5,16 +5,20 @@ Writes simulated deliveries into a temporary folder.
 
 from __future__ import annotations
 
+import json
+import re
+import shutil
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import duckdb
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
-from dagster_project import cli, declarations
+from dagster_project import cli, declarations, gate, landing
 from dagster_project.settings import Project, RegionData, region_data
-from sources.simulator.run import simulate
 
 pytestmark = pytest.mark.slow
 
@@ -26,22 +30,35 @@ SECRETS = ("LFDNR", "STRSCHL", "strassenschluessel", "hausnummer", "geburtsdatum
 @pytest.fixture(scope="module")
 def released(tmp_path_factory: pytest.TempPathFactory) -> RegionData:
     """A small county without dirt, from its departments' files to a release."""
-    folder = tmp_path_factory.mktemp("county")
-    simulate(ROOT / "sources" / "simulator" / f"{REGION}.yml", folder / REGION, size=0.1, dirt=())
+    return demo(tmp_path_factory.mktemp("county"), cli.DONE, "--size", "0.06", "--dirt", "none")
+
+
+@pytest.fixture(scope="module")
+def soiled(tmp_path_factory: pytest.TempPathFactory) -> RegionData:
+    """A smaller one with every kind of dirt: some deliveries are rejected, the release is made without them."""
+    return demo(tmp_path_factory.mktemp("soiled"), cli.GATE_CLOSED, "--size", "0.03", "--dirt", "all")
+
+
+def demo(folder: Path, expected: int, *options: str) -> RegionData:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOZIALRAUM_DATA", str(folder))
         patch.delenv("SOZIALRAUM_INBOX", raising=False)
-        assert cli.main(["run", REGION]) == cli.DONE
+        assert cli.main(["demo", REGION, *options]) == expected
         return region_data(REGION)
+
+
+def views(data: RegionData) -> duckdb.DuckDBPyConnection:
+    """A release's marts beside the truth."""
+    connection = duckdb.connect()
+    for mart in ("indicator_value", "indicator", "area", "delivery", "comparison", "trend"):
+        connection.execute(f"create view mart_{mart} as from '{data.current}/parquet/mart_{mart}.parquet'")
+    connection.execute(f"create view truth as from '{data.root}/truth/counts.parquet'")
+    return connection
 
 
 @pytest.fixture
 def marts(released: RegionData) -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect()
-    for mart in ("indicator_value", "indicator", "area", "delivery", "comparison", "trend"):
-        connection.execute(f"create view mart_{mart} as from '{released.current}/parquet/mart_{mart}.parquet'")
-    connection.execute(f"create view truth as from '{released.root}/truth/counts.parquet'")
-    return connection
+    return views(released)
 
 
 def sides() -> list[tuple[str, str, str]]:
@@ -49,35 +66,148 @@ def sides() -> list[tuple[str, str, str]]:
     declared = declarations.load(Project(ROOT), REGION)
     return [
         (indicator.id, side, measure)
-        for indicator in declared.indicators.values()
+        for indicator in declared.reported_indicators.values()
         if indicator.kind in ("count", "share", "rate") and indicator.pooled_years == 1
         for side, measure in (("numerator", indicator.numerator), ("denominator", indicator.denominator))
         if measure is not None and measure != "households_with_children"
     ]
 
 
+# a count beside its truth: day care is counted on 1 March and compared with the residents of the 31 December before
+BESIDE_TRUTH = """
+    select
+        ours.edition, ours.level, ours.area, ours.municipality, ours.period, ours.reference_date,
+        ours.{side} as ours, truth.value as truth, ours.reason,
+        ours.status = 'estimated' or coalesce(ours.conversion_class, 'A') != 'A' as is_converted
+    from mart_indicator_value as ours
+    inner join truth
+        on ours.edition = truth.edition and ours.level = truth.level and ours.area = truth.area
+        and truth.measure = $measure
+        and truth.period = case
+            when exists (select 1 from truth as own where own.measure = $measure and own.period = ours.period)
+                then ours.period
+            else cast(ours.reference_date as varchar)
+        end
+    where ours.indicator = $indicator
+"""
+
+
 @pytest.mark.parametrize(("indicator", "side", "measure"), sides())
 def test_every_count_equals_the_truth(
     marts: duckdb.DuckDBPyConnection, indicator: str, side: str, measure: str
 ) -> None:
-    # day care is counted on 1 March and compared with the residents of the 31 December before
-    different = marts.execute(
+    parameters = {"indicator": indicator, "measure": measure}
+    found = marts.execute(BESIDE_TRUTH.format(side=side), parameters).df()
+    assert len(found.dropna(subset="ours"))
+    assert found[found["ours"].notna() & ~found["is_converted"] & (found["ours"] != found["truth"])].empty
+
+
+# ---------------------------------------------------------------- with dirt
+
+
+def listed_rows(data: RegionData) -> pd.DataFrame:
+    """What the receipts of the deliveries in force list: sender, source, period, row, and whether it is left out."""
+    receipts = duckdb.sql(f"from read_json('{data.receipts}/*/*.json', union_by_name = true, filename = true)").df()
+    judged = duckdb.sql(f"select delivery from '{data.judged}/delivery.parquet' where in_force").df()
+    in_force = receipts.merge(judged, on="delivery")[["delivery", "source", "municipality", "period", "file_name"]]
+    rows = duckdb.sql(
+        f"select distinct delivery, row, is_quarantined from read_parquet('{data.quarantine}/*/*.parquet')"
+    ).df()
+    return rows.merge(in_force, on="delivery")
+
+
+def test_the_receipts_list_every_soiled_row_and_no_other(soiled: RegionData) -> None:
+    """Rows of files in force that the simulator soiled so that they cannot be counted in their place."""
+    soil = duckdb.sql(
         f"""
-        select ours.area, ours.period, ours.{side}, truth.value
-        from mart_indicator_value as ours
-        inner join truth
-            on ours.edition = truth.edition and ours.level = truth.level and ours.area = truth.area
-            and truth.measure = $measure
-            and truth.period = case
-                when exists (select 1 from truth as own where own.measure = $measure and own.period = ours.period)
-                    then ours.period
-                else cast(ours.reference_date as varchar)
-            end
-        where ours.indicator = $indicator and ours.{side} != truth.value
-        """,
-        {"indicator": indicator, "measure": measure},
-    ).fetchall()
-    assert different == []
+        select parse_filename(path) as file_name, count(distinct line) as number
+        from '{soiled.root}/truth/dirt.parquet'
+        where line > 0 and dirt != 'corrected_second_version'
+        group by file_name
+        """
+    ).df()
+    listed = listed_rows(soiled).groupby("file_name").size()
+    assert len(listed) >= 6
+    assert listed.to_dict() == soil.set_index("file_name")["number"].to_dict()
+    for path in sorted(soiled.receipts.glob("*/*.json")):
+        receipt = json.loads(path.read_text(encoding="utf-8"))
+        page = path.with_suffix(".html").read_text(encoding="utf-8")
+        assert receipt["rows_read"] == receipt["rows_accepted"] + receipt["rows_quarantined"]
+        assert page.count("<tr") >= receipt["rows_unallocated"] or receipt["verdict"] == "rejected"
+
+
+@pytest.mark.parametrize(("indicator", "side", "measure"), sides())
+def test_every_difference_from_the_truth_is_explained_by_a_row_of_a_receipt(
+    soiled: RegionData, indicator: str, side: str, measure: str
+) -> None:
+    found = views(soiled).execute(BESIDE_TRUTH.format(side=side), {"indicator": indicator, "measure": measure}).df()
+    missing = found[found["ours"].isna()]
+    assert missing["reason"].notna().all()
+    # of the finest level: every row moves one count in its area, and one more where it came from no area at all
+    finest = found[(found["level"] == "wohnplatz") & found["ours"].notna() & ~found["is_converted"]]
+    finest = finest.assign(off=(finest["ours"] - finest["truth"]).abs())
+    listed = listed_rows(soiled)
+    listed = listed[listed["source"].isin(sources_of(measure))]
+    weight = 121 if measure == "age_sum" else 1
+    for (municipality, period), off in finest.groupby(["municipality", "period"])["off"].sum().items():
+        day = str(finest.loc[finest["period"] == period, "reference_date"].iloc[0])[:10]
+        explaining = listed[listed["period"].isin([period, day]) & listed["municipality"].isin([municipality, "kreis"])]
+        assert off <= weight * len(explaining), (municipality, period)
+
+
+def sources_of(measure: str) -> set[str]:
+    """The sources whose observation model yields a measure."""
+    folder = ROOT / "dbt" / "models" / "observations"
+    return {
+        path.stem.removeprefix("obs_")
+        for path in folder.glob("obs_*.yml")
+        if re.search(rf"\b{measure}\b", path.read_text(encoding="utf-8"))
+    }
+
+
+def test_a_late_or_rejected_delivery_leaves_its_municipality_missing_and_no_other(soiled: RegionData) -> None:
+    values = (
+        views(soiled)
+        .sql(
+            "select municipality, period, count(value) as shown from mart_indicator_value "
+            "where indicator = 'population' and level = 'wohnplatz' group by municipality, period"
+        )
+        .df()
+    )
+    lacking = values[values["shown"] == 0][["municipality", "period"]].to_numpy().tolist()
+    assert sorted(lacking) == [["05399004", "2020-12-31"], ["05399032", "2024-12-31"]]
+
+
+def test_columns_that_changed_places_are_noticed(released: RegionData, tmp_path: Path) -> None:
+    """No identity breaks, for the header is right and only the numbers below are not: the mix of households tells."""
+    data = RegionData(tmp_path / REGION, tmp_path / "inbox")
+    sender = Path("05399004") / "haushalte"
+    shutil.copytree(released.geography, data.geography)
+    shutil.copytree(released.inbox / sender, data.inbox / sender)
+    swapped = data.inbox / sender / "Haushalte_2022-12-31.csv"
+    header, _, rows = swapped.read_text(encoding="utf-8").partition("\n")
+    names = header.split(";")
+    one, two = names.index("HH_1kind"), names.index("HH_2kind")
+    cells = [row.split(";") for row in rows.splitlines()]
+    for row in cells:
+        row[one], row[two] = row[two], row[one]
+    swapped.write_text("\n".join([header, *(";".join(row) for row in cells), ""]), encoding="utf-8")
+
+    declared = declarations.load(Project(ROOT), REGION)
+    only = replace(declared, contracts={"haushalte": declared.contracts["haushalte"]})
+    landing.land(declared.region, only.contracts["haushalte"], data)
+    receipts = [asdict(receipt) for receipt in landing.load_receipts(data, "haushalte").values()]
+    findings = {item.name: item for item in gate.judge_deliveries(only, data, {"haushalte": receipts})}
+    assert findings["breakdowns_make_all"].success
+    found = {(key["period"], key["part"]) for key in findings["mix_changes_little"].failing_keys}
+    assert found == {
+        (day, part)
+        for day in ("2022-12-31", "2023-12-31")
+        for part in ("households_children_1", "households_children_2")
+    }
+
+
+# ---------------------------------------------------------------- without
 
 
 def test_clean_deliveries_are_accepted_and_placed_whole(marts: duckdb.DuckDBPyConnection) -> None:
@@ -94,6 +224,23 @@ def test_every_cell_has_a_value_or_a_reason(marts: duckdb.DuckDBPyConnection) ->
         "select count(*) from mart_indicator_value where (value is null) and reason is null and status != 'suppressed'"
     ).fetchone()
     assert found == (0,)
+
+
+def test_the_county_reports_28_indicators_on_every_area_in_every_year(marts: duckdb.DuckDBPyConnection) -> None:
+    """A row for each of 81 areas in 6 years, with a value or the reason for none; votes as often as there were."""
+    declared = declarations.load(Project(ROOT), REGION)
+    assert len(declared.reported_indicators) == 28
+    assert {item.theme for item in declared.reported_indicators.values()} >= {
+        "demografie", "integration", "haushalte", "armut", "arbeit", "jugendhilfe", "bildung", "gesundheit", "wohnen",
+        "teilhabe",
+    }  # fmt: skip
+    rows = marts.execute(
+        "select indicator, count(*) from mart_indicator_value "
+        "inner join mart_area using (geography, edition, level, area) "
+        "where level = 'wohnplatz' and edition = '2022' and not is_unallocated group by indicator"
+    ).fetchall()
+    expected = {name: 81 if name.startswith("turnout") else 81 * 6 for name in declared.reported_indicators}
+    assert dict(rows) == expected
 
 
 def test_comparisons_are_formed_from_what_is_shown(marts: duckdb.DuckDBPyConnection) -> None:

@@ -276,8 +276,9 @@ def test_what_a_sender_wrote_is_escaped(tmp_path: Path) -> None:
     file.write_text(f"stichtag;gebiet;faelle;quote;anteil\n2024;01;{hostile};1;1\n{hostile}\n", encoding="utf-8")
     data = RegionData(root=tmp_path / "data", inbox=tmp_path / "inbox")
     (data.root / "geography").mkdir(parents=True)
-    areas = "select 'ort' as geography, '1' as edition, 'teil' as level, '01' as area, false as is_unallocated"
-    duckdb.sql(f"copy ({areas}, null::date as exists_from, null::date as exists_to) to '{data.geography}/area.parquet'")
+    areas = "select 'ort' as geography, '1' as edition, 'teil' as level, '01' as area, null::varchar as municipality, "
+    areas += "false as is_unallocated, null::date as exists_from, null::date as exists_to"
+    duckdb.sql(f"copy ({areas}) to '{data.geography}/area.parquet'")
     (receipt,) = landing.land(region, contracts["werte"], data)
     assert receipt.verdict == "rejected"
     (page,) = sharing.write_receipts(data, "werte")

@@ -18,6 +18,7 @@ from dagster_project.declarations.indicators import Index, Indicator, Years
 from dagster_project.declarations.loading import all_contracts, load, measures, regions
 from dagster_project.declarations.references import Declarations
 from dagster_project.declarations.suites import Check, Suite
+from dagster_project.declarations.support import Basis, PointFile, Points, Support
 from dagster_project.declarations.territory import (
     UNALLOCATED,
     Edition,
@@ -33,6 +34,7 @@ from dagster_project.declarations.territory import (
 
 __all__ = [
     "UNALLOCATED",
+    "Basis",
     "Check",
     "Column",
     "Contract",
@@ -48,11 +50,14 @@ __all__ = [
     "Mistake",
     "Municipality",
     "Parent",
+    "PointFile",
+    "Points",
     "ReferenceDate",
     "Region",
     "Repair",
     "SkipRows",
     "Suite",
+    "Support",
     "Symbol",
     "Years",
     "all_contracts",

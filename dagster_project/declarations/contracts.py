@@ -74,11 +74,22 @@ class Column(Declared):
     part: Literal["ags", "street_key", "house_number", "house_suffix"] | None = None
     pattern: str | None = Field(default=None, description="splits an address column; its named groups are the parts")
     pad: int | None = Field(default=None, description="restore lost leading zeros up to this many digits")
+    of_sender: bool = Field(
+        default=False, description="a key that is unique only within the sender's municipality: its key goes in front"
+    )
+    placeless: str | None = Field(
+        default=None, description="regular expression of keys that name no area, e.g. of postal voting districts"
+    )
     format: str | None = Field(default=None, description="strftime format a period column carries")
     minimum: float | None = None
     maximum: float | None = None
     dimensions: dict[Identifier, Scalar] = Field(default_factory=dict)
     description: str = ""
+
+    @field_validator("placeless")
+    @classmethod
+    def placeless_is_a_pattern(cls, value: str | None) -> str | None:
+        return None if value is None else compiled(value)
 
     @field_validator("name")
     @classmethod
@@ -102,6 +113,8 @@ class Column(Declared):
             raise ValueError("part and pattern belong to columns with role: address")
         if (self.type == "code") != bool(self.codes):
             raise ValueError("type: code needs codes, and no other type has them")
+        if self.role != "key" and (self.of_sender or self.placeless):
+            raise ValueError("of_sender and placeless belong to the column with role: key")
         if (self.otherwise is None) != (self.other_codes is None) or (self.otherwise and self.type != "code"):
             raise ValueError("otherwise and other_codes go together and belong to type: code")
         if self.type in ("date", "age", "age_in_months") and self.format is None:
@@ -133,6 +146,9 @@ class FileLayout(Declared):
     missing_areas_at_most: float | None = Field(default=None, ge=0, le=1)
     columns: list[Column] = Field(default_factory=list, description="columns that differ in this layout")
     symbols: list[Symbol] = Field(default_factory=list, description="further symbols of this layout")
+    dimensions: dict[Identifier, Scalar] = Field(
+        default_factory=dict, description="what all numbers of this layout have in common"
+    )
 
     @field_validator("name")
     @classmethod
@@ -224,12 +240,13 @@ class Contract(Declared):
 
     @property
     def dimensions(self) -> dict[str, str]:
-        """Names of the dimensions of all columns and their SQL types."""
-        found: dict[str, str] = {}
-        for column in self.columns:
-            for name, value in column.dimensions.items():
-                found[name] = "integer" if isinstance(value, int) else "varchar"
-        return found
+        """Names of the dimensions of all columns and layouts, and their SQL types."""
+        found = [*(column.dimensions for column in self.columns), *(layout.dimensions for layout in self.files)]
+        return {
+            name: "integer" if isinstance(value, int) else "varchar"
+            for dimensions in found
+            for name, value in dimensions.items()
+        }
 
     @property
     def attributes(self) -> list[Column]:

@@ -8,7 +8,6 @@ Writes nothing.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from pathlib import Path
 from typing import Any
 
 from dagster_project import strict_yaml
@@ -18,6 +17,7 @@ from dagster_project.declarations.disclosure import MeasureRelation, parsed_rela
 from dagster_project.declarations.indicators import AgeBound, Indicator
 from dagster_project.declarations.references import Declarations, unresolved
 from dagster_project.declarations.suites import Suite
+from dagster_project.declarations.support import RESIDENTS
 from dagster_project.declarations.territory import Geography, Region
 from dagster_project.declarations.yaml_files import read_file, read_folder
 from dagster_project.settings import Project
@@ -49,49 +49,64 @@ def load(project: Project, region: str) -> Declarations:
     if mistakes or declared_region is None:
         raise DeclarationError(mistakes)
     yields = {source: found for source, found in measures_by_source(project).items() if source in contracts}
-    sources_of = {
-        measure: tuple(source for source, found in yields.items() if measure in found)
-        for measure in sorted(set().union(*yields.values()))
-    }
     declarations = Declarations(
-        declared_region, geographies, contracts, indicators, bounds, suites, sources_of, relations(project, contracts)
+        declared_region,
+        geographies,
+        contracts,
+        indicators,
+        bounds,
+        suites,
+        universes(project),
+        {
+            measure: tuple(source for source, found in yields.items() if measure in found)
+            for measure in sorted(set().union(*yields.values()))
+        },
+        relations(project, contracts),
     )
-    mistakes = unresolved(project, declarations, measures(project))
+    mistakes = unresolved(project, declarations)
     if mistakes:
         raise DeclarationError(mistakes)
     return declarations
 
 
 def measures(project: Project) -> set[str]:
-    """Every measure an observation model yields.
+    """Every measure an observation model yields. Raises `DeclarationError` where a file names none."""
+    return set(universes(project))
 
-    Raises `DeclarationError` where a file names none.
+
+def universes(project: Project) -> dict[str, str]:
+    """Every measure an observation model yields, and the universe it counts: who might have been counted.
+
+    The measures are the accepted values of the model's column `measure`; `meta.universes` of that column lists those
+    that count others than residents. Raises `DeclarationError` where a file lists no measure, or a wrong one.
     """
-    return set().union(*measures_by_source(project).values())
+    found: dict[str, str] = {}
+    for file, _, models in _observation_models(project):
+        columns = _measure_columns(models)
+        values = _measures(file, columns)
+        found.update(dict.fromkeys(values, RESIDENTS))
+        for column in columns:
+            for universe, counted in column.get("config", {}).get("meta", {}).get("universes", {}).items():
+                unknown = sorted(set(counted) - set(values))
+                if unknown:
+                    raise DeclarationError(
+                        [
+                            Mistake(
+                                file,
+                                f"measure.universes.{universe}",
+                                f"{', '.join(unknown)} is no measure of this model",
+                            )
+                        ]
+                    )
+                found.update(dict.fromkeys(counted, universe))
+    return found
 
 
 def measures_by_source(project: Project) -> dict[str, set[str]]:
-    """The measures each source yields: the accepted values of the column `measure` of its observation model.
-
-    Raises `DeclarationError` where a file names none.
-    """
-    found: dict[str, set[str]] = {}
-    for path, models in _observation_models(project):
-        values = {
-            value
-            for model in models
-            for column in model.get("columns", [])
-            if column.get("name") == "measure"
-            for test in column.get("data_tests", [])
-            if isinstance(test, dict) and "accepted_values" in test
-            for value in test["accepted_values"]["arguments"]["values"]
-        }
-        if not values:
-            raise DeclarationError(
-                [Mistake(_relative(path, project), "measure", "list the measures as accepted_values of this column")]
-            )
-        found[path.stem.removeprefix("obs_")] = values
-    return found
+    """The measures each source yields. Raises `DeclarationError` where a file names none."""
+    return {
+        source: set(_measures(file, _measure_columns(models))) for file, source, models in _observation_models(project)
+    }
 
 
 def relations(project: Project, sources: Collection[str]) -> tuple[MeasureRelation, ...]:
@@ -100,25 +115,39 @@ def relations(project: Project, sources: Collection[str]) -> tuple[MeasureRelati
     Raises `DeclarationError` where one cannot be read.
     """
     found: dict[MeasureRelation, None] = {}
-    for path, models in _observation_models(project):
-        if path.stem.removeprefix("obs_") in sources:
-            texts = [text for model in models for text in model.get("config", {}).get("meta", {}).get("relations", [])]
-            for text in texts:
+    for file, source, models in _observation_models(project):
+        for model in models if source in sources else ():
+            for text in model.get("config", {}).get("meta", {}).get("relations", []):
                 try:
                     found[parsed_relation(text)] = None
                 except ValueError as error:
-                    mistake = Mistake(_relative(path, project), "config.meta.relations", str(error))
-                    raise DeclarationError([mistake]) from error
+                    raise DeclarationError([Mistake(file, "config.meta.relations", str(error))]) from error
     return tuple(found)
 
 
-def _observation_models(project: Project) -> Iterator[tuple[Path, list[dict[str, Any]]]]:
+def _observation_models(project: Project) -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
+    """File, source and models of every documented observation model."""
     for path in sorted((project.dbt / "models" / "observations").glob("obs_*.yml")):
-        yield path, strict_yaml.load(path.read_text(encoding="utf-8")).get("models", [])
+        file = str(path.relative_to(project.root)) if path.is_relative_to(project.root) else str(path)
+        models = strict_yaml.load(path.read_text(encoding="utf-8")).get("models", [])
+        yield file, path.stem.removeprefix("obs_"), models
 
 
-def _relative(path: Path, project: Project) -> str:
-    return str(path.relative_to(project.root)) if path.is_relative_to(project.root) else str(path)
+def _measure_columns(models: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [column for model in models for column in model.get("columns", []) if column.get("name") == "measure"]
+
+
+def _measures(file: str, columns: list[dict[str, Any]]) -> list[str]:
+    values = [
+        value
+        for column in columns
+        for test in column.get("data_tests", [])
+        if isinstance(test, dict) and "accepted_values" in test
+        for value in test["accepted_values"]["arguments"]["values"]
+    ]
+    if not values:
+        raise DeclarationError([Mistake(file, "measure", "list the measures as accepted_values of this column")])
+    return values
 
 
 def all_contracts(project: Project) -> dict[str, Contract]:

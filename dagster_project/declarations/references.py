@@ -22,7 +22,7 @@ from dagster_project.settings import Project
 class Declarations:
     """All that is declared for one region, cross-checked.
 
-    `sources_of` names the region's sources of each measure, `relations` how measures of these sources add up.
+    `universes` by measure; `sources_of` names the region's sources of each measure, `relations` how they add up.
     """
 
     region: Region
@@ -31,6 +31,7 @@ class Declarations:
     indicators: dict[str, Indicator]
     bounds: dict[str, AgeBound]
     suites: dict[str, Suite]
+    universes: dict[str, str]
     sources_of: dict[str, tuple[str, ...]] = field(default_factory=dict)
     relations: tuple[MeasureRelation, ...] = ()
 
@@ -55,12 +56,13 @@ class Declarations:
         ]
 
 
-def unresolved(project: Project, declared: Declarations, measures: set[str]) -> list[Mistake]:
+def unresolved(project: Project, declared: Declarations) -> list[Mistake]:
     """Every reference that leads nowhere."""
     return [
-        *_region_references(declared, measures),
+        *_region_references(declared),
+        *_support_references(declared),
         *_contract_references(project, declared),
-        *_indicator_references(declared, measures),
+        *_indicator_references(declared),
         *_suite_references(project, declared),
     ]
 
@@ -71,7 +73,7 @@ def _reference(file: str, key: str, value: str, known: Collection[str]) -> list[
     return [Mistake(file, key, f"{value!r} is not declared; declared: {', '.join(sorted(known)) or 'none'}")]
 
 
-def _region_references(declared: Declarations, measures: set[str]) -> list[Mistake]:
+def _region_references(declared: Declarations) -> list[Mistake]:
     region = declared.region
     file = f"sources/{region.id}/region.yml"
     mistakes = _reference(file, "geography", region.geography, declared.geographies)
@@ -80,10 +82,27 @@ def _region_references(declared: Declarations, measures: set[str]) -> list[Mista
     geography = declared.geography
     mistakes += _reference(file, "reporting_edition", region.reporting_edition, [e.id for e in geography.editions])
     mistakes += _reference(file, "municipality_level", region.municipality_level, [x.id for x in geography.levels])
-    mistakes += _reference(file, "population", region.population, measures)
+    mistakes += _reference(file, "population", region.population, declared.universes)
     for source in region.disclosure.sources:
         mistakes += _reference(file, f"disclosure.sources.{source}", source, declared.contracts)
     return mistakes + _chosen_indicators(declared, file)
+
+
+def _support_references(declared: Declarations) -> list[Mistake]:
+    region = declared.region
+    file = f"sources/{region.id}/region.yml"
+    mistakes: list[Mistake] = []
+    if region.geography not in declared.geographies:
+        return mistakes
+    finest = declared.geography.levels[0]
+    for name, basis in region.support.bases.items():
+        if basis.level is not None:
+            mistakes += _reference(file, f"support.bases.{name}.level", basis.level, [finest.id])
+            for measure in basis.sum:
+                mistakes += _reference(file, f"support.bases.{name}.sum", measure, declared.universes)
+    for universe in region.support.universes:
+        mistakes += _reference(file, f"support.universes.{universe}", universe, set(declared.universes.values()))
+    return mistakes
 
 
 def _chosen_indicators(declared: Declarations, file: str) -> list[Mistake]:
@@ -144,7 +163,7 @@ def _contract_references(project: Project, declared: Declarations) -> list[Mista
     return mistakes
 
 
-def _indicator_references(declared: Declarations, measures: set[str]) -> list[Mistake]:
+def _indicator_references(declared: Declarations) -> list[Mistake]:
     mistakes: list[Mistake] = []
     for indicator in declared.indicators.values():
         file = f"dbt/indicators/{indicator.id}.yml"
@@ -157,7 +176,7 @@ def _indicator_references(declared: Declarations, measures: set[str]) -> list[Mi
         }
         for key, measure in used.items():
             if measure is not None:
-                mistakes += _reference(file, key, measure, measures)
+                mistakes += _reference(file, key, measure, declared.universes)
         if indicator.change:
             mistakes += _reference(file, "change.indicator", indicator.change.indicator, declared.indicators)
         if indicator.index:

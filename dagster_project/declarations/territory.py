@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from dagster_project.declarations.base import Declared, Identifier, Scalar, compiled, unique
 from dagster_project.declarations.disclosure import Disclosure
+from dagster_project.declarations.support import Support
 
 UNALLOCATED = "-ohne"
 
@@ -61,13 +62,20 @@ class Layer(Declared):
 
     file: str | None = None
     crs: str | None = Field(default=None, description="only where the file states none")
-    key: str | None = Field(default=None, description="attribute that holds the key")
+    key: str | list[str] | None = Field(
+        default=None, description="attribute that holds the key, or several whose texts make it up in this order"
+    )
     key_last: int | None = Field(default=None, description="take only the last n characters of that attribute")
     name: str | None = Field(default=None, description="attribute that holds the name")
     type: str | None = Field(default=None, description="attribute that holds the code of the area's type")
     outline: Literal["file", "dissolve"] = "file"
     names: dict[str, str] = Field(default_factory=dict, description="key and name of areas that have no file")
     repairs: list[Repair] = Field(default_factory=list)
+
+    @property
+    def key_attributes(self) -> list[str]:
+        """The attributes that hold the key, in the order they make it up."""
+        return [self.key] if isinstance(self.key, str) else self.key or []
 
     @model_validator(mode="after")
     def file_or_names(self) -> Layer:
@@ -183,4 +191,5 @@ class Region(Declared):
     indicators: list[Identifier] | None = Field(
         default=None, min_length=1, description="what the region reports; all that its sources allow where left out"
     )
+    support: Support = Support()
     licence_note: str

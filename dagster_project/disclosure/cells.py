@@ -79,17 +79,20 @@ class Sheet:
         return Grid(self.parent, self.value, self.printable, self.rests, self.relations, sums=~self.public)
 
 
-def sheets(declared: Declarations, counts: pd.DataFrame, areas: pd.DataFrame) -> list[Sheet]:
+def sheets(declared: Declarations, counts: pd.DataFrame, conversions: pd.DataFrame, areas: pd.DataFrame) -> list[Sheet]:
     """One sheet per edition. Raises `Contradiction` with every cell that does not fit the others.
 
-    `counts`: geography, edition, level, area, period, reference_date, measure, value. `areas`: geography, edition,
+    `counts`: geography, edition, level, area, period, reference_date, measure, value. `conversions`: the same keys of
+    counts that were carried over from other boundaries; they are no cells of their own. `areas`: geography, edition,
     level, level_rank, area, parent_level, parent, municipality.
     """
     found, mistakes = [], []
     for (geography, edition), own in areas.groupby(["geography", "edition"], sort=True):
-        counted = counts[(counts["geography"] == geography) & (counts["edition"] == edition)]
+        counted, carried = (
+            table[(table["geography"] == geography) & (table["edition"] == edition)] for table in (counts, conversions)
+        )
         if len(counted):
-            sheet, wrong = _sheet(declared, str(geography), str(edition), counted, own)
+            sheet, wrong = _sheet(declared, str(geography), str(edition), counted, carried, own)
             found.append(sheet)
             mistakes += wrong
     if mistakes:
@@ -98,14 +101,19 @@ def sheets(declared: Declarations, counts: pd.DataFrame, areas: pd.DataFrame) ->
 
 
 def _sheet(
-    declared: Declarations, geography: str, edition: str, counts: pd.DataFrame, areas: pd.DataFrame
+    declared: Declarations,
+    geography: str,
+    edition: str,
+    counts: pd.DataFrame,
+    carried: pd.DataFrame,
+    areas: pd.DataFrame,
 ) -> tuple[Sheet, list[str]]:
     areas = areas.sort_values(["level_rank", "area"]).reset_index(drop=True)
     number = {(row.level, row.area): row.Index for row in areas[["level", "area"]].itertuples()}
     parent = np.array(
         [number.get((row.parent_level, row.parent), -1) for row in areas[["parent_level", "parent"]].itertuples()]
     )
-    raw = _Raw(counts, number, len(areas))
+    raw = _Raw(counts, carried, number, len(areas))
     uses = [use for indicator in declared.reported_indicators.values() for use in _uses(indicator, raw)]
     shown = dict.fromkeys(column for use in uses for column in use.columns)
     relations, hidden_columns = _named_relations(declared, uses, shown, raw)
@@ -138,8 +146,13 @@ def _is_public(declared: Declarations, measure: str) -> bool:
 class _Raw:
     """Counts of one edition by column."""
 
-    def __init__(self, counts: pd.DataFrame, number: dict[Any, int], nodes: int) -> None:
+    def __init__(self, counts: pd.DataFrame, carried: pd.DataFrame, number: dict[Any, int], nodes: int) -> None:
         self.nodes = nodes
+        days = pd.to_datetime(carried["reference_date"]).dt.date
+        self.carried = {
+            (measure, day): str(period)
+            for measure, day, period in sorted(set(zip(carried["measure"], days, carried["period"], strict=True)))
+        }
         keyed = counts.assign(
             node=[number.get(key, -1) for key in zip(counts["level"], counts["area"], strict=True)],
             day=pd.to_datetime(counts["reference_date"]).dt.date,
@@ -182,7 +195,11 @@ def _uses(indicator: Indicator, raw: _Raw) -> list[Use]:
     numerator = indicator.reported.measure if indicator.reported else indicator.numerator
     assert numerator is not None
     first, last = indicator.periods.from_year or 1, indicator.periods.to_year or 9999
-    found = []
+    found = [
+        Use(indicator.id, period, day, (Column(indicator.denominator, day, indicator.pooled_years),), None)
+        for (measure, day), period in raw.carried.items()
+        if measure == numerator and indicator.denominator and raw.has(indicator.denominator, day)
+    ]
     for day in raw.days.get(numerator, []):
         period = raw.periods[numerator, day]
         years = indicator.pooled_years

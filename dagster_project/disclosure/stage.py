@@ -1,6 +1,6 @@
 """Disclosure control of a region: which cells of the published cube must be hidden.
 
-Reads  core/core_disclosure_cell.parquet, geography/area.parquet, ledger/*.parquet, and what is declared.
+Reads  core/core_disclosure_{cell,conversion}.parquet, geography/area.parquet, ledger/*.parquet, and what is declared.
 Writes protection/cell.parquet (hidden rows of the cube) and protection/count.parquet (every count behind the cube with
        its true value, whether it is sensitive and whether it is hidden: confidential, for the audit and the ledger).
 
@@ -18,10 +18,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dagster_project.declarations import Declarations, Indicator
-from dagster_project.disclosure import ledger, rules, suppress
-from dagster_project.disclosure.cells import Column, Sheet, Use, sheets
+from dagster_project.declarations import Declarations
+from dagster_project.disclosure import carried, ledger, rules, suppress
+from dagster_project.disclosure.cells import Column, Sheet, sheets
 from dagster_project.disclosure.system import System, build
+from dagster_project.settings import RegionData
 from dagster_project.tables import read_frame, write_frame
 
 log = logging.getLogger("sozialraum")
@@ -53,30 +54,37 @@ class Protected:
     hidden_rows: int
 
 
-def protect(declared: Declarations, core: Path, geography: Path, past: Path, output: Path) -> Protected:
-    """Write the hidden cells. Raises `Contradiction` and `NotProtectable`; then nothing is written.
-
-    `core`, `geography`, `past` (the ledger) and `output` are folders.
-    """
+def protect(declared: Declarations, data: RegionData) -> Protected:
+    """Write the hidden cells of a region. Raises `Contradiction` and `NotProtectable`; then nothing is written."""
     if declared.region.disclosure.off_because:
         log.warning(
             "Geheimhaltung ist für %s ausgeschaltet, weil: %s",
             declared.region.name,
             declared.region.disclosure.off_because,
         )
-        return _write([], None, None, output)
-    counts = read_frame(core / "core_disclosure_cell.parquet")
-    areas = read_frame(geography / "area.parquet", "* exclude (geometry)")
-    found = sheets(declared, counts, areas[areas["is_published"]])
+        return _write([], [], data.protection)
+    counts = _with_day(read_frame(data.core / "core_disclosure_cell.parquet"))
+    conversions = _with_day(read_frame(data.core / "core_disclosure_conversion.parquet"))
+    areas = read_frame(data.geography / "area.parquet", "* exclude (geometry)")
+    found = sheets(declared, counts, conversions, areas[areas["is_published"]])
     system = build([sheet.grid() for sheet in found])
     for index, sheet in enumerate(found):
         _apply_rules(declared, sheet, system, index)
-    history = ledger.read(past)
+    history = ledger.read(data.ledger)
     for index, sheet in enumerate(found):
         _remember(sheet, system, index, history)
     protection = suppress.protect(system, _attackers(declared, found, system))
     _refuse_unmet(declared, found, system, protection)
-    return _write(found, system, protection.hidden, output, declared)
+    own = [system.of(index, protection.hidden) for index in range(len(found))]
+    tables = [_counts(sheet, own[index], system.of(index, system.hidden)) for index, sheet in enumerate(found)]
+    rows = [_hidden_rows(sheet, own[index]) for index, sheet in enumerate(found)]
+    rows += carried.hidden_rows(declared, conversions, tables)
+    rows.append(_changes_of(declared, pd.concat(rows, ignore_index=True), pd.concat([counts, conversions])))
+    return _write(tables, rows, data.protection)
+
+
+def _with_day(counts: pd.DataFrame) -> pd.DataFrame:
+    return counts.assign(day=pd.to_datetime(counts["reference_date"]).dt.date)
 
 
 # ---------------------------------------------------------------- rules
@@ -239,57 +247,59 @@ def _named(sheet: Sheet, cells: Booleans) -> list[str]:
 # ---------------------------------------------------------------- output
 
 
-def _write(
-    found: list[Sheet],
-    system: System | None,
-    hidden: Booleans | None,
-    output: Path,
-    declared: Declarations | None = None,
-) -> Protected:
-    rows, counts = [], []
-    if system is not None and hidden is not None and declared is not None:
-        for index, sheet in enumerate(found):
-            own = system.of(index, hidden)
-            rows.append(_hidden_rows(declared, sheet, own))
-            counts.append(_counts(sheet, own, system.of(index, system.hidden)))
-    cells = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=list(CELL_TYPES))
+ROW = [*CELL_TYPES, "day"]
+
+
+def _write(counts: list[pd.DataFrame], rows: list[pd.DataFrame], output: Path) -> Protected:
     table = pd.concat(counts, ignore_index=True) if counts else pd.DataFrame(columns=list(COUNT_TYPES))
+    kept = [frame for frame in rows if len(frame)]
+    cells = pd.concat(kept, ignore_index=True) if kept else pd.DataFrame(columns=ROW)
+    cells = cells[list(CELL_TYPES)].drop_duplicates().sort_values(list(CELL_TYPES))
     write_frame(table, output / "count.parquet", COUNT_TYPES)
-    write_frame(cells.sort_values(list(CELL_TYPES)), output / "cell.parquet", CELL_TYPES)
+    write_frame(cells, output / "cell.parquet", CELL_TYPES)
     return Protected(len(table), int(table["is_hidden"].sum()), len(cells))
 
 
-def _hidden_rows(declared: Declarations, sheet: Sheet, hidden: Booleans) -> pd.DataFrame:
-    """Rows of the cube that show a hidden count, or are formed from such a row."""
-    by_use: dict[tuple[str, date], Booleans] = {}
-    frames = []
+def _hidden_rows(sheet: Sheet, hidden: Booleans) -> pd.DataFrame:
+    """Rows of the cube that show a hidden count."""
+    frames = [pd.DataFrame(columns=ROW)]
     for use in sheet.uses:
-        places = [sheet.place(column) for column in use.columns]
-        by_use[use.indicator, use.day] = np.asarray(hidden[:, places].any(axis=1), bool)
-        frames.append(_rows(sheet, use.indicator, use.period, by_use[use.indicator, use.day]))
+        gone = hidden[:, [sheet.place(column) for column in use.columns]].any(axis=1)
+        if gone.any():
+            frames.append(
+                sheet.areas.loc[gone, ["level", "area"]].assign(
+                    geography=sheet.geography,
+                    edition=sheet.edition,
+                    period=use.period,
+                    indicator=use.indicator,
+                    day=use.day,
+                )[ROW]
+            )
+    return pd.concat(frames[1:] or frames, ignore_index=True)
+
+
+def _changes_of(declared: Declarations, rows: pd.DataFrame, counts: pd.DataFrame) -> pd.DataFrame:
+    """Rows of indicators that are the change of another one, where one of its two values is hidden."""
+    frames = [pd.DataFrame(columns=ROW)]
     for indicator in declared.reported_indicators.values():
-        for use in sheet.uses if indicator.change else ():
-            if indicator.change and use.indicator == indicator.change.indicator:
-                frames.append(_changed_rows(sheet, indicator, use, by_use))
-    kept = [frame for frame in frames if len(frame)]
-    return pd.concat(kept, ignore_index=True) if kept else pd.DataFrame(columns=list(CELL_TYPES))
+        if indicator.change is None:
+            continue
+        base = declared.indicators[indicator.change.indicator]
+        measure = base.reported.measure if base.reported else base.numerator
+        later = counts.loc[counts["measure"] == measure, ["geography", "edition", "period", "day"]].drop_duplicates()
+        gone = rows[rows["indicator"] == base.id].drop(columns=["period"]).rename(columns={"day": "hidden_day"})
+        pairs = gone.merge(later, on=["geography", "edition"])
+        back = [
+            hidden in (day, _years_before(day, indicator.change.years))
+            for hidden, day in zip(pairs["hidden_day"], pairs["day"], strict=True)
+        ]
+        if any(back):
+            frames.append(pairs[back].assign(indicator=indicator.id)[ROW])
+    return pd.concat(frames[1:] or frames, ignore_index=True)
 
 
-def _changed_rows(
-    sheet: Sheet, indicator: Indicator, use: Use, by_use: dict[tuple[str, date], Booleans]
-) -> pd.DataFrame:
-    assert indicator.change is not None
-    before = use.day.year - indicator.change.years
-    earlier = [by_use[key] for key in by_use if key[0] == use.indicator and key[1].year == before]
-    gone: Booleans = np.any([by_use[use.indicator, use.day], *earlier], axis=0)
-    return _rows(sheet, indicator.id, use.period, gone)
-
-
-def _rows(sheet: Sheet, indicator: str, period: str, hidden: Booleans) -> pd.DataFrame:
-    areas = sheet.areas.loc[hidden, ["level", "area"]]
-    return areas.assign(geography=sheet.geography, edition=sheet.edition, period=period, indicator=indicator)[
-        list(CELL_TYPES)
-    ]
+def _years_before(day: date, years: int) -> date:
+    return date(day.year - years, day.month, min(day.day, 28) if day.month == 2 else day.day)
 
 
 def _counts(sheet: Sheet, hidden: Booleans, sensitive: Booleans) -> pd.DataFrame:

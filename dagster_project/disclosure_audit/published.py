@@ -68,8 +68,13 @@ class Published:
     remainders: list[Remainder]
 
 
-def collect(declared: Declarations, marts: Path) -> Published:
-    """Every printed number and every public equation."""
+def collect(declared: Declarations, marts: Path, counts: pd.DataFrame, conversions: pd.DataFrame) -> Published:
+    """Every printed number and every public equation.
+
+    `conversions` says which counts were carried over from other boundaries, one row per count and source area with
+    weight. Such a count is no count of its own: it tells about its sources. A source is taken to be known, with its
+    number in `counts`, as soon as a single count that it goes into is printed.
+    """
     with duckdb.connect() as connection:
         for path in sorted(marts.glob("*.parquet")):
             connection.execute(f"create view {path.stem} as select * from read_parquet({literal(path)})")
@@ -83,7 +88,8 @@ def collect(declared: Declarations, marts: Path) -> Published:
         ).df()
     areas = areas.reset_index(drop=True)
     node = {key: index for index, key in enumerate(areas[AREA].itertuples(index=False, name=None))}
-    facts = pd.concat([_facts(declared, cube), _populations(declared, areas)], ignore_index=True)
+    shown = pd.concat([_facts(declared, cube), _populations(declared, areas)], ignore_index=True)
+    facts = _with_sources(shown, counts, conversions)
     measures = list(dict.fromkeys(zip(facts["measure"], facts["day"], facts["years"], strict=True)))
     equations = _relations(declared, measures)
     for equation in equations:
@@ -122,6 +128,32 @@ def _facts(declared: Declarations, cube: pd.DataFrame) -> pd.DataFrame:
             )
     kept = [frame for frame in frames if len(frame)]
     return pd.concat(kept, ignore_index=True) if kept else frames[0]
+
+
+def _with_sources(shown: pd.DataFrame, counts: pd.DataFrame, conversions: pd.DataFrame) -> pd.DataFrame:
+    """Facts about the sources of carried-over counts in place of the facts about these."""
+    if conversions.empty:
+        return shown
+    carried = conversions.assign(day=pd.to_datetime(conversions["reference_date"]).dt.date)
+    keys = [*AREA, "measure", "day"]
+    cells = carried[keys].drop_duplicates().assign(is_carried=True)
+    marked = shown.merge(cells, on=keys, how="left")
+    printed = marked.loc[marked["is_carried"].notna() & marked["number"].notna(), keys].drop_duplicates()
+    source = {f"source_{name}": name for name in AREA}
+    names = [*source, "measure", "day"]
+    known = carried.merge(printed, on=keys)[names].drop_duplicates().assign(status="published")
+    every = carried[names].drop_duplicates().merge(known, on=names, how="left").rename(columns=source)
+    true = counts.assign(day=pd.to_datetime(counts["reference_date"]).dt.date)
+    true = true.loc[true["years"] == 1, [*keys, "value", "is_given"]]
+    facts = every.merge(true, on=keys, how="left")
+    is_known = (facts["status"] == "published") & (facts["is_given"] == True)  # noqa: E712 (null where nobody counted)
+    facts = facts.assign(
+        years=1,
+        number=facts["value"].astype(float).where(is_known),
+        status=facts["status"].fillna("suppressed"),
+    )
+    own = marked.loc[marked["is_carried"].isna(), shown.columns]
+    return pd.concat([own, facts[list(shown.columns)]], ignore_index=True)
 
 
 def _sides(indicator: Indicator) -> list[tuple[str, str]]:

@@ -1,6 +1,7 @@
 """The independent audit: whether anybody can learn from a release what must not be known.
 
-Reads  the marts of a release, public declarations, and protection/count.parquet: the true counts, only to tell which
+Reads  the marts of a release, public declarations, which counts were carried over from other boundaries
+       (core/core_disclosure_conversion.parquet), and protection/count.parquet: the true counts, only to tell which
        intervals matter and what recipients know themselves.
 Writes mart_disclosure_audit.parquet beside the marts: per audience how many numbers there are and are hidden, and how
        narrow the narrowest interval is. Never which cells were sensitive.
@@ -73,15 +74,19 @@ class Truth:
     kept_back: Booleans
 
 
-def audit(declared: Declarations, marts: Path, counts: Path) -> Report:
-    """Audit the marts for the public and for every recipient, and write the report beside them."""
+def audit(declared: Declarations, marts: Path, counts: Path, conversions: Path) -> Report:
+    """Audit the marts for the public and for every recipient, and write the report beside them.
+
+    `counts` is protection/count.parquet, `conversions` core/core_disclosure_conversion.parquet.
+    """
     rule = declared.region.disclosure
     if rule.off_because:
         rows = [_row(PUBLIC, 0, 0, None, 0, f"ausgeschaltet: {rule.off_because}", 0.0)]
         return _written(rows, [], marts)
     started = time.perf_counter()
-    published = collect(declared, marts)
-    truth = _truth(published, read_frame(counts))
+    true = read_frame(counts)
+    published = collect(declared, marts, true, read_frame(conversions))
+    truth = _truth(published, true)
     exposed = [Exposed(PUBLIC, ", ".join(found.values())) for found in beside_hidden(declared, marts)]
     rows = []
     for audience, knows in _audiences(declared, published):

@@ -16,3 +16,8 @@
     {{ 'union all' if not loop.last }}
     {%- endfor -%}
 {%- endmacro %}
+
+{# Whether the key stands for what lies in no area of a municipality. #}
+{% macro is_unallocated(area) -%}
+    {{ area }} like '%-ohne'
+{%- endmacro %}

@@ -8,7 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from sources.simulator.dirt import NAMES
+from sources.simulator.dirt import NAMES, chosen
 from sources.simulator.run import simulate
 
 
@@ -22,14 +22,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--size", type=float, default=1.0, help="multiplies the residents")
     parser.add_argument("--dirt", default="all", metavar="all|none|NAME,NAME", help=f"names: {', '.join(NAMES)}")
-    chosen = parser.parse_args(arguments)
-    dirt = {"all": NAMES, "none": ()}.get(chosen.dirt, tuple(chosen.dirt.split(",")))
+    given = parser.parse_args(arguments)
     try:
-        deliveries = simulate(chosen.region, chosen.output, chosen.seed, chosen.size, dirt, progress=_say)
+        deliveries = simulate(given.region, given.output, given.seed, given.size, chosen(given.dirt), progress=_say)
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
-    _say(f"{len(deliveries)} files, {sum(item.rows for item in deliveries)} rows in {chosen.output}")
+    _say(f"{len(deliveries)} files, {sum(item.rows for item in deliveries)} rows in {given.output}")
     return 0
 
 

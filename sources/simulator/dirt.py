@@ -34,6 +34,11 @@ NEVER_SYMBOLS = ("period", "area")
 Cells = dict[str, str]  # field: text in the file
 
 
+def chosen(text: str) -> tuple[str, ...]:
+    """The kinds of dirt that `all`, `none` or a list of names separated by commas means."""
+    return {"all": NAMES, "none": ()}.get(text, tuple(text.split(",")))
+
+
 @dataclass(frozen=True)
 class Touch:
     """`line` counts from 1 in the clean file, header included; it is 0 where the whole file is meant."""

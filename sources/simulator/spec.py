@@ -201,6 +201,7 @@ class Region(Declared):
     municipalities: list[Municipality] = Field(min_length=1)
     thin: list[str] = []
     dirt: list[Dirt] = []
+    demo_dirt: list[DirtName] = Field(default=[], description="what a first look shows: faults no delivery fails on")
 
     @property
     def areas(self) -> list[str]:

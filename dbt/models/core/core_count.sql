@@ -1,4 +1,4 @@
--- counts of all sources on every level of their geography
+-- counts of all sources on every level of their geography; those of other boundaries on the reporting edition as well
 with delivered_count as (
 
     select * from {{ ref('core_observation') }}
@@ -16,11 +16,26 @@ record_count as (
 
 ),
 
+conversion as (
+
+    select * from {{ ref('core_conversion') }}
+
+),
+
 combined as (
 
-    select {{ area_keys() }}, measure, value, status, reason from rolled_up
+    select
+        {{ area_keys() }},
+        measure, value, status, reason, cast(null as varchar) as conversion_class
+    from rolled_up
     union all
-    select {{ area_keys() }}, measure, value, status, reason from record_count
+    select
+        {{ area_keys() }},
+        measure, value, status, reason, cast(null as varchar) as conversion_class
+    from record_count
+    union all
+    select {{ area_keys() }}, measure, value, status, reason, conversion_class
+    from conversion
 
 )
 

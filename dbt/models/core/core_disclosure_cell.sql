@@ -1,13 +1,24 @@
--- all counts of the levels that are published, true and confidential, as a file that the disclosure control reads
+-- all counts as they were delivered, on the levels that are published: true, confidential, as a file that the disclosure
+-- control reads
 {{ config(
     materialized='external',
     location=env_var('SOZIALRAUM_REGION_DATA') ~ '/core/core_disclosure_cell.parquet'
 ) }}
 with counted as (
 
-    select {{ area_keys() }}, measure, value, status, reason from {{ ref('core_count') }}
+    select {{ area_keys() }}, measure, value, status, reason
+    from {{ ref('core_count') }}
+    where conversion_class is null
     union all
-    select {{ area_keys() }}, measure, value, status, reason from {{ ref('core_recovered_count') }}
+    select {{ area_keys() }}, measure, value, status, reason
+    from {{ ref('core_recovered_count') }}
+
+),
+
+-- a count that was carried over from other boundaries and has no value is none that was delivered
+conversion as (
+
+    select * from {{ ref('core_conversion') }}
 
 ),
 
@@ -26,3 +37,7 @@ select
     counted.reason
 from counted
 inner join area on {{ same_area('counted', 'area') }}
+left join conversion
+    on counted.measure = conversion.measure
+    and {{ same_cell('counted', 'conversion') }}
+where conversion.area is null

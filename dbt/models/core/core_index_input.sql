@@ -51,6 +51,7 @@ input as (
             when composition.from_counts then coalesce(component_value.counted_value, component_value.value)
             else component_value.value
         end as input,
+        component_value.conversion_class,
         indicator.minimum_population,
         population.value as population,
         exclusion.area is not null as is_excluded

@@ -27,6 +27,7 @@ paired as (
         indicator.change_relative,
         later.value as later_value,
         earlier.value as earlier_value,
+        {{ worse_class('later.conversion_class', 'earlier.conversion_class') }} as conversion_class,
         coalesce(
             later.reason,
             case when delivered_period.indicator is null then 'too_few_years' end,
@@ -79,5 +80,6 @@ select
     case
         when value is null
             then case when change_relative and earlier_value = 0 then 'denominator_zero' else reason end
-    end as reason
+    end as reason,
+    conversion_class
 from compared

@@ -22,7 +22,8 @@ select
     cast(null as double) as ci_low,
     cast(null as double) as ci_high,
     counted.status,
-    counted.reason
+    counted.reason,
+    counted.conversion_class
 from indicator
 inner join counted
     on indicator.numerator = counted.measure

@@ -84,5 +84,6 @@ select
     cast(null as double) as ci_low,
     cast(null as double) as ci_high,
     status,
-    case when value is null then case when was_delivered then 'missing_in_source' else 'not_delivered' end end as reason
+    case when value is null then case when was_delivered then 'missing_in_source' else 'not_delivered' end end as reason,
+    cast(null as varchar) as conversion_class
 from paired

@@ -77,5 +77,6 @@ select
     case when value is not null then {{ wilson_bound('numerator', 'denominator', 'factor', '-') }} end as ci_low,
     case when value is not null then {{ wilson_bound('numerator', 'denominator', 'factor', '+') }} end as ci_high,
     case when value is not null then 'reported' when was_reported then reported_status else 'missing' end as status,
-    case when value is null then case when was_reported then 'missing_in_source' else reason end end as reason
+    case when value is null then case when was_reported then 'missing_in_source' else reason end end as reason,
+    cast(null as varchar) as conversion_class
 from chosen

@@ -36,7 +36,8 @@ paired as (
                 when count(*) < indicator.pooled_years then 'too_few_years'
                 when count(denominator.area) < count(*) then 'not_delivered'
             end
-        ) as reason
+        ) as reason,
+        max({{ worse_class('numerator.conversion_class', 'denominator.conversion_class') }}) as conversion_class
     from delivered_indicator as indicator
     inner join counted as latest
         on indicator.numerator = latest.measure
@@ -53,19 +54,38 @@ paired as (
 
 ),
 
+-- parts and wholes that were carried over apart may disagree by a little: a part is never more than its whole
+counted_part as (
+
+    select
+        {{ area_keys('paired') }},
+        paired.indicator,
+        case
+            when indicator.kind = 'share' and paired.conversion_class is not null and paired.numerator > paired.denominator
+                then paired.denominator
+            else paired.numerator
+        end as numerator,
+        paired.denominator,
+        paired.reason,
+        paired.conversion_class
+    from paired
+    inner join delivered_indicator as indicator on paired.indicator = indicator.indicator
+
+),
+
 divided as (
 
     select
-        paired.*,
+        counted_part.*,
         indicator.minimum_denominator,
         indicator.widest_interval,
         indicator.narrow_interval,
         indicator.widest_relative_interval,
-        indicator.factor * paired.numerator / nullif(paired.denominator, 0) as value,
-        {{ interval_bound('indicator.interval', 'paired.numerator', 'paired.denominator', 'indicator.factor', '-') }} as ci_low,
-        {{ interval_bound('indicator.interval', 'paired.numerator', 'paired.denominator', 'indicator.factor', '+') }} as ci_high
-    from paired
-    inner join delivered_indicator as indicator on paired.indicator = indicator.indicator
+        indicator.factor * counted_part.numerator / nullif(counted_part.denominator, 0) as value,
+        {{ interval_bound('indicator.interval', 'counted_part.numerator', 'counted_part.denominator', 'indicator.factor', '-') }} as ci_low,
+        {{ interval_bound('indicator.interval', 'counted_part.numerator', 'counted_part.denominator', 'indicator.factor', '+') }} as ci_high
+    from counted_part
+    inner join delivered_indicator as indicator on counted_part.indicator = indicator.indicator
 
 )
 
@@ -85,5 +105,6 @@ select
         when denominator = 0 then 'not_applicable'
         else 'missing'
     end as status,
-    case when value is null then case when denominator = 0 then 'denominator_zero' else reason end end as reason
+    case when value is null then case when denominator = 0 then 'denominator_zero' else reason end end as reason,
+    conversion_class
 from divided

@@ -23,6 +23,6 @@ select
     denominator,
     ci_low,
     ci_high,
-    cast(null as varchar) as conversion_class
+    conversion_class
 from indicator_value
 order by geography, edition, level, area, period, indicator

@@ -15,7 +15,7 @@
     'population_80_plus': (80, 999),
 } %}
 {%- set others = [
-    'population', 'population_under_retirement_age', 'population_working_age', 'population_female',
+    'population', 'population_german_18_plus', 'population_under_retirement_age', 'population_working_age', 'population_female',
     'population_foreign', 'population_non_eu', 'population_migration', 'age_sum'
 ] %}
 with resident as (
@@ -42,6 +42,8 @@ counted as (
             'resident.age_in_months >= ' ~ 12 * age_from ~ ' and resident.age_in_months < ' ~ 12 * age_to
         ) }} as {{ measure }},
         {%- endfor %}
+        {{ count_where("resident.age_in_months >= 216 and resident.nationality = 'german'") }}
+            as population_german_18_plus,
         {{ count_where('resident.age_in_months < age_bound.age_in_months') }} as population_under_retirement_age,
         {{ count_where(
             'resident.age_in_months >= 180 and resident.age_in_months < age_bound.age_in_months'

@@ -26,5 +26,6 @@ select
     weight,
     (input - mean) / nullif(standard_deviation, 0) as z,
     mean,
-    standard_deviation
+    standard_deviation,
+    conversion_class
 from described

@@ -1,8 +1,21 @@
 -- reads core_index_input and the protection; what goes into each index, and why an area does not: a hidden component
 -- counts for nothing, or mean and deviation would tell it
-with input as (
+with shown as (
 
-    select * from {{ ref('core_index_input') }}
+    select distinct indicator, geography, edition, period
+    from {{ ref('core_indicator_value') }}
+
+),
+
+input as (
+
+    select core_index_input.*
+    from {{ ref('core_index_input') }} as core_index_input
+    inner join shown
+        on core_index_input.component = shown.indicator
+        and core_index_input.geography = shown.geography
+        and core_index_input.edition = shown.edition
+        and core_index_input.period = shown.period
 
 ),
 
@@ -28,6 +41,7 @@ select
     input.indicator,
     input.component,
     input.weight,
+    input.conversion_class,
     case when hidden_component.area is null then input.input end as input,
     case when hidden_component.area is null then input.reason else 'hidden_input' end as reason
 from input

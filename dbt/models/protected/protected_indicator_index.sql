@@ -1,4 +1,5 @@
 -- reads protected_index_input and protected_index_component; kind index: weighted sum of the standardised components, standardised again, and its class
+{%- set uncertain = "(coalesce(class_rank.conversion_class, 'A') = 'D')" %}
 with input as (
 
     select distinct {{ area_keys() }}, indicator, reason
@@ -23,7 +24,8 @@ summed as (
     select
         {{ area_keys() }},
         indicator,
-        {{ complete_sum('weight * z') }} as total
+        {{ complete_sum('weight * z') }} as total,
+        max(conversion_class) as conversion_class
     from component
     group by {{ area_keys() }}, indicator
 
@@ -34,6 +36,7 @@ standardised as (
     select
         {{ area_keys() }},
         indicator,
+        conversion_class,
         (total - avg(total) over (partition by indicator, geography, edition, level, period))
             / nullif(stddev_pop(total) over (partition by indicator, geography, edition, level, period), 0) as value
     from summed
@@ -46,6 +49,7 @@ class_rank as (
         {{ area_keys('standardised') }},
         standardised.indicator,
         standardised.value,
+        standardised.conversion_class,
         min(class.class_rank) as class_rank
     from standardised
     inner join class
@@ -56,30 +60,33 @@ class_rank as (
             or (class.includes_bound and standardised.value = class.upper_bound)
         )
     where standardised.value is not null
-    group by {{ area_keys('standardised') }}, standardised.indicator, standardised.value
+    group by {{ area_keys('standardised') }}, standardised.indicator, standardised.value,
+        standardised.conversion_class
 
 )
 
 select
     {{ area_keys('input') }},
     input.indicator,
-    class_rank.value,
-    class_rank.value as counted_value,
+    case when not {{ uncertain }} then class_rank.value end as value,
     cast(null as double) as numerator,
     cast(null as double) as denominator,
     cast(null as double) as ci_low,
     cast(null as double) as ci_high,
-    class.class,
+    case when not {{ uncertain }} then class.class end as class,
     case
+        when {{ uncertain }} then 'missing'
         when class_rank.value is not null then 'reported'
         when input.reason = 'hidden_input' then 'suppressed'
         when input.reason = 'missing_input' then 'missing'
         else 'not_applicable'
     end as status,
     case
+        when {{ uncertain }} then 'conversion_too_uncertain'
         when class_rank.value is null and coalesce(input.reason, '') != 'hidden_input'
             then coalesce(input.reason, 'no_variation')
-    end as reason
+    end as reason,
+    class_rank.conversion_class
 from input
 left join class_rank
     on input.indicator = class_rank.indicator

@@ -16,12 +16,14 @@ indicator_value as (
 
     select
         {{ area_keys() }},
-        indicator, value, cast(null as varchar) as class, numerator, denominator, ci_low, ci_high, status, reason
+        indicator, value, cast(null as varchar) as class, numerator, denominator, ci_low, ci_high, status, reason,
+        conversion_class
     from counted
     union all
     select
         {{ area_keys() }},
-        indicator, value, class, numerator, denominator, ci_low, ci_high, status, reason
+        indicator, value, class, numerator, denominator, ci_low, ci_high, status, reason,
+        conversion_class
     from index_value
 
 ),
@@ -54,6 +56,8 @@ judged as (
         indicator_value.class,
         case
             when hidden.area is not null then 'suppressed'
+            -- what was carried over from other boundaries without any split is exact
+            when indicator_value.status = 'reported' and indicator_value.conversion_class > 'A' then 'estimated'
             when indicator_value.status = 'reported' then 'published'
             else indicator_value.status
         end as status,
@@ -61,7 +65,8 @@ judged as (
         indicator_value.numerator,
         indicator_value.denominator,
         indicator_value.ci_low,
-        indicator_value.ci_high
+        indicator_value.ci_high,
+        indicator_value.conversion_class
     from indicator_value
     inner join indicator on indicator_value.indicator = indicator.indicator
     -- what no address places is counted, but no rate of it means anything
@@ -79,12 +84,13 @@ select
     {{ area_keys() }},
     municipality,
     indicator,
-    case when status in ('published', 'unreliable') then round(value, 9) end as value,
-    case when status in ('published', 'unreliable') then class end as class,
+    case when status in ('published', 'estimated', 'unreliable') then round(value, 9) end as value,
+    case when status in ('published', 'estimated', 'unreliable') then class end as class,
     status,
     case when status != 'suppressed' then reason end as reason,
     case when status != 'suppressed' then numerator end as numerator,
     case when status != 'suppressed' then denominator end as denominator,
-    case when status in ('published', 'unreliable') then round(ci_low, 9) end as ci_low,
-    case when status in ('published', 'unreliable') then round(ci_high, 9) end as ci_high
+    case when status in ('published', 'estimated', 'unreliable') then round(ci_low, 9) end as ci_low,
+    case when status in ('published', 'estimated', 'unreliable') then round(ci_high, 9) end as ci_high,
+    case when status != 'suppressed' then conversion_class end as conversion_class
 from judged

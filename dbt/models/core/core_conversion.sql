@@ -1,0 +1,145 @@
+-- counts carried over onto the reporting edition, with what is known about their error: the bounds that must hold, the
+-- standard error of the beta-binomial model, and the class that follows from it.
+-- A source area without a figure leaves its targets without one, and says which share of their people is missing.
+with foreign_count as (
+
+    select * from {{ ref('core_foreign_count') }}
+
+),
+
+weight as (
+
+    select * from {{ source('crosswalk', 'weight') }}
+
+),
+
+delivered as (
+
+    select distinct geography, edition, level, universe, source, period, reference_date, measure
+    from foreign_count
+
+),
+
+part as (
+
+    select
+        delivered.source,
+        delivered.geography as source_geography,
+        delivered.edition as source_edition,
+        delivered.level as source_level,
+        delivered.period,
+        delivered.reference_date,
+        delivered.measure,
+        delivered.universe,
+        weight.geography,
+        weight.edition,
+        weight.level,
+        weight.area,
+        weight.base_rank,
+        weight.weight,
+        weight.is_whole,
+        weight.basis,
+        weight.overdispersion,
+        weight.share_of_target,
+        weight.coverage,
+        foreign_count.value
+    from delivered
+    inner join weight
+        on delivered.geography = weight.source_geography
+        and delivered.edition = weight.source_edition
+        and delivered.level = weight.source_level
+        and delivered.universe = weight.universe
+        and delivered.reference_date = weight.reference_date
+    left join foreign_count
+        on delivered.geography = foreign_count.geography
+        and delivered.edition = foreign_count.edition
+        and delivered.level = foreign_count.level
+        and delivered.source = foreign_count.source
+        and delivered.period = foreign_count.period
+        and delivered.measure = foreign_count.measure
+        and weight.source_area = foreign_count.area
+
+),
+
+summed as (
+
+    select
+        source, source_geography, source_edition, source_level, base_rank,
+        geography, edition, level, area, period, reference_date, measure, universe,
+        count(case when weight > 0 and value is null then 1 end) as parts_without_value,
+        sum(case when weight > 0 then weight * value else 0 end) as value,
+        sum(case when is_whole then value else 0 end) as lower_bound,
+        sum(value) as upper_bound,
+        sum(case when is_whole then 0 else weight * value end) as split_value,
+        -- a source area's people go together: not each falls on its own
+        sum(
+            value * weight * (1 - weight)
+            * (1 + case when value > 1 then (value - 1) * overdispersion else 0 end)
+        ) as variance,
+        count(case when weight > 0 and not is_whole then 1 end) as split_parts,
+        count(case when weight > 0 then 1 end) as parts,
+        sum(case when value is null then share_of_target else 0 end) + 1 - coalesce(max(coverage), 1) as missing_share,
+        max(coverage) as coverage,
+        min(basis) as first_basis,
+        max(basis) as last_basis
+    from part
+    group by
+        source, source_geography, source_edition, source_level, base_rank,
+        geography, edition, level, area, period, reference_date, measure, universe
+
+),
+
+-- an area takes what was delivered on its own level, else on the nearest finer one; complete sums first
+ranked as (
+
+    select
+        *,
+        row_number() over (
+            partition by geography, edition, level, area, period, measure
+            order by
+                case when parts_without_value = 0 then 0 else 1 end,
+                base_rank desc, source_geography, source_edition, source_level, source
+        ) as preference
+    from summed
+    where parts > 0
+
+),
+
+judged as (
+
+    select
+        *,
+        sqrt(variance) as standard_error,
+        case
+            when parts_without_value > 0 then null
+            when split_parts = 0 or variance = 0 and split_value = 0 then 'A'
+            when sqrt(variance) <= 0.1 * value then 'B'
+            when sqrt(variance) <= 0.2 * value then 'C'
+            else 'D'
+        end as conversion_class
+    from ranked
+    where preference = 1
+
+)
+
+select
+    {{ area_keys() }},
+    measure,
+    universe,
+    source,
+    source_geography,
+    source_edition,
+    source_level,
+    case when parts_without_value = 0 then round(value, 6) end as value,
+    case when parts_without_value = 0 then 'reported' else 'missing' end as status,
+    case when parts_without_value > 0 then 'incomplete_parts' end as reason,
+    case when parts_without_value = 0 then lower_bound end as lower_bound,
+    case when parts_without_value = 0 then upper_bound end as upper_bound,
+    case when parts_without_value = 0 then standard_error end as standard_error,
+    case when parts_without_value = 0 then split_value / nullif(value, 0) end as split_share,
+    missing_share,
+    coverage,
+    parts,
+    case when first_basis = last_basis then first_basis else concat(first_basis, ', ', last_basis) end as basis,
+    conversion_class
+from judged

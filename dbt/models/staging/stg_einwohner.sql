@@ -1,0 +1,32 @@
+-- made from the contract einwohner: the rows of the deliveries in force, as they were landed
+with delivered as (
+
+    select * from {{ source('raw', 'einwohner') }}
+
+),
+
+in_force as (
+
+    select delivery from {{ source('judged', 'delivery') }}
+    where in_force
+
+)
+
+select
+    delivered.delivery,
+    delivered.source,
+    delivered.municipality,
+    delivered.geography,
+    delivered.edition,
+    delivered.level,
+    delivered.period,
+    delivered.reference_date,
+    delivered.row,
+    delivered.area,
+    delivered.age_in_months,
+    delivered.sex,
+    delivered.nationality,
+    delivered.migration,
+    delivered.residence
+from delivered
+inner join in_force on delivered.delivery = in_force.delivery
