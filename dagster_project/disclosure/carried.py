@@ -6,6 +6,7 @@ was delivered on are protected, and no count that needs a hidden one is formed.
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from dagster_project.declarations import Declarations, Indicator
@@ -46,7 +47,7 @@ def _rows(indicator: Indicator, cells: pd.DataFrame, conversions: pd.DataFrame) 
         0 <= (day - cell).days < 366 * indicator.pooled_years - 1 if indicator.pooled_years > 1 else day == cell
         for day, cell in zip(pairs["day"], pairs["cell_day"], strict=True)
     ]
-    return pairs[near].assign(indicator=indicator.id)[ROW].drop_duplicates()
+    return pairs[np.array(near, bool)].assign(indicator=indicator.id)[ROW].drop_duplicates()
 
 
 def _sensitive(

@@ -51,10 +51,52 @@ def protect(system: System, attackers: Sequence[Booleans] = ()) -> Protection:
     for index, grid in enumerate(system.grids):
         _solve_trees(system, index, grid, hidden)
     unmet = []
+    tables: list[_Table] = []
     for own in (np.zeros(len(hidden), bool), *attackers):
         low, high = _witnessed_by_trees(system, hidden, own)
-        unmet.append(_solve_bound_cells(system, own, hidden, low, high))
+        for table in tables:
+            if not own[table.cells].any():
+                table.widen(system.value, low, high)
+        unmet.append(_solve_bound_cells(system, _Search(own, hidden, low, high, tables)))
     return Protection(hidden, unmet)
+
+
+@dataclass(frozen=True)
+class _Table:
+    """An alternative table: which cells differ from the true one, and by how much."""
+
+    cells: Integers
+    moved: Integers
+
+    def widen(self, value: Integers, low: Integers, high: Integers) -> None:
+        """Note that the cells can take these values."""
+        np.minimum.at(low, self.cells, value[self.cells] + self.moved)
+        np.maximum.at(high, self.cells, value[self.cells] + self.moved)
+
+
+@dataclass
+class _Search:
+    """What an attacker knows, what is hidden, between which values tables were found so far, and all tables."""
+
+    known: Booleans
+    hidden: Booleans
+    low: Integers
+    high: Integers
+    tables: list[_Table]
+
+    def note(self, system: System, cells: Integers, moved: Integers) -> None:
+        """Keep a table in parts that do not touch: each of them is an alternative table of its own."""
+        cells, moved = cells[moved != 0], moved[moved != 0]
+        part = system.by_cell[:, cells].tocoo()
+        _, row = np.unique(part.row, return_inverse=True)
+        size = len(cells)
+        graph = sparse.coo_array((np.ones(len(row)), (part.col, row + size)), shape=(size + len(row), size + len(row)))
+        _, label = sparse.csgraph.connected_components(graph, directed=False)
+        for number in np.unique(label[:size]):
+            inside = label[:size] == number
+            table = _Table(cells[inside], moved[inside])
+            table.widen(system.value, self.low, self.high)
+            self.tables.append(table)
 
 
 # ---------------------------------------------------------------- trees
@@ -135,45 +177,42 @@ def _witnessed_by_trees(system: System, hidden: Booleans, known: Booleans) -> tu
 # ---------------------------------------------------------------- bound cells
 
 
-def _solve_bound_cells(system: System, known: Booleans, hidden: Booleans, low: Integers, high: Integers) -> Booleans:
-    """Hide what the remaining cells need, one linear programme for each direction no witness covers yet."""
-    unmet = np.zeros(len(hidden), bool)
+def _solve_bound_cells(system: System, search: _Search) -> Booleans:
+    """Hide what the remaining cells need, one linear programme for each direction no table covers yet."""
+    unmet = np.zeros(len(search.hidden), bool)
     for direction in (1, -1):
-        _prove_together(system, known, hidden, low, high, direction)
-    unproved = np.flatnonzero(_unproved(system, known, hidden, low, high, 1, -1))
+        _prove_together(system, search, direction)
+    unproved = np.flatnonzero(_unproved(system, search, 1, -1))
     if not len(unproved):
         return unmet
-    neighbours = _Neighbours(system, system.known | known)
+    neighbours = _Neighbours(system, system.known | search.known)
     order = np.lexsort((unproved, -system.cost[unproved]))  # dearest first: what they hide serves the others
     for cell in unproved[order]:
         for direction, need in ((1, int(system.rise[cell])), (-1, int(system.fall[cell]))):
-            reached = high[cell] - system.value[cell] if direction == 1 else system.value[cell] - low[cell]
-            if reached < need and not _move(system, neighbours, int(cell), direction * need, hidden, low, high):
+            end = search.high[cell] if direction == 1 else search.low[cell]
+            reached = direction * (end - system.value[cell])
+            if reached < need and not _move(system, neighbours, int(cell), direction * need, search):
                 unmet[cell] = True
     return unmet
 
 
-def _unproved(
-    system: System, known: Booleans, hidden: Booleans, low: Integers, high: Integers, *directions: int
-) -> Booleans:
+def _unproved(system: System, search: _Search, *directions: int) -> Booleans:
     """Cells nobody sees whose margin upwards (1) or downwards (-1) no table found so far covers."""
-    found = np.zeros(len(hidden), bool)
+    found = np.zeros(len(search.hidden), bool)
     if 1 in directions:
-        found |= high - system.value < system.rise
+        found |= search.high - system.value < system.rise
     if -1 in directions:
-        found |= system.value - low < system.fall
-    unseen: Booleans = found & (hidden | ~system.printable) & ~known & ~system.known
+        found |= system.value - search.low < system.fall
+    unseen: Booleans = found & (search.hidden | ~system.printable) & ~search.known & ~system.known
     return unseen
 
 
-def _prove_together(
-    system: System, known: Booleans, hidden: Booleans, low: Integers, high: Integers, direction: int
-) -> None:
+def _prove_together(system: System, search: _Search, direction: int) -> None:
     """Look for tables in which as many cells as possible keep their margin at once, without hiding any more."""
-    movable = (hidden | ~system.printable) & ~known & ~system.known
+    movable = (search.hidden | ~system.printable) & ~search.known & ~system.known
     need = system.rise if direction == 1 else system.fall
     for _ in range(TOGETHER):
-        wanted = _unproved(system, known, hidden, low, high, direction)
+        wanted = _unproved(system, search, direction)
         if not wanted.any():
             return
         cells, equations = _components(system.matrix, movable, wanted)
@@ -186,10 +225,8 @@ def _prove_together(
         moved = _solution(model)
         if moved is None or np.abs(moved - moved.round()).max() > TOLERANCE:
             return
-        table = system.value[cells] + moved.round().astype(np.int64)
-        np.minimum.at(low, cells, table)
-        np.maximum.at(high, cells, table)
-        if _unproved(system, known, hidden, low, high, direction).sum() == wanted.sum():
+        search.note(system, cells, moved.round().astype(np.int64))
+        if _unproved(system, search, direction).sum() == wanted.sum():
             return
 
 
@@ -223,7 +260,7 @@ class _Neighbours:
 
     def __init__(self, system: System, fixed: Booleans) -> None:
         self.rows = system.matrix.tocsr()
-        self.columns = system.matrix.tocsc()
+        self.columns = system.by_cell
         self.fixed = fixed
 
     def around(self, cell: int, radius: int) -> tuple[Integers, Integers]:
@@ -246,15 +283,7 @@ def _indices(compressed: sparse.csr_array, lines: Integers) -> Integers:
     return np.concatenate([compressed.indices[start:end] for start, end in zip(starts, ends, strict=True)] or [lines])
 
 
-def _move(
-    system: System,
-    neighbours: _Neighbours,
-    cell: int,
-    amount: int,
-    hidden: Booleans,
-    low: Integers,
-    high: Integers,
-) -> bool:
+def _move(system: System, neighbours: _Neighbours, cell: int, amount: int, search: _Search) -> bool:
     """Find the cheapest alternative table that moves the cell by `amount`, hide what it uses, and note it."""
     size = 0
     for radius in RADII:
@@ -262,12 +291,10 @@ def _move(
         if len(cells) == size:
             return False
         size = len(cells)
-        moved = _cheapest_move(system, cells, equations, cell, amount, hidden)
+        moved = _cheapest_move(system, cells, equations, cell, amount, search.hidden)
         if moved is not None:
-            table = system.value[cells] + moved
-            np.minimum.at(low, cells, table)
-            np.maximum.at(high, cells, table)
-            hidden[cells[(moved != 0) & system.printable[cells]]] = True
+            search.hidden[cells[(moved != 0) & system.printable[cells]]] = True
+            search.note(system, cells, moved)
             return True
     return False
 

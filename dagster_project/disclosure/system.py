@@ -125,6 +125,11 @@ class System:
     cost: Floats
     matrix: sparse.csr_array
 
+    @cached_property
+    def by_cell(self) -> sparse.csc_array:
+        """The equations, column by column."""
+        return self.matrix.tocsc()
+
     @property
     def starts(self) -> list[int]:
         return [0, *np.cumsum([grid.size for grid in self.grids]).tolist()]
