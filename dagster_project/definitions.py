@@ -353,12 +353,7 @@ class _Wiring:
 
     def _audit_disclosure(self, marts: Path) -> gate.Finding:
         """What an attacker could find out; the cells are named in the log for the operator alone."""
-        report = disclosure_audit.audit(
-            self.declared,
-            marts,
-            self.data.protection / "count.parquet",
-            self.data.core / "core_disclosure_conversion.parquet",
-        )
+        report = disclosure_audit.audit(self.declared, marts, self.data)
         for row in report.rows.to_dict("records"):
             log.info(
                 "Geheimhaltung geprüft für %s: %s Zahlen, %s verborgen, %s aufzudecken (%s s)",

@@ -66,7 +66,7 @@ def protect(declared: Declarations, data: RegionData) -> Protected:
     counts = _with_day(read_frame(data.core / "core_disclosure_cell.parquet"))
     conversions = _with_day(read_frame(data.core / "core_disclosure_conversion.parquet"))
     areas = read_frame(data.geography / "area.parquet", "* exclude (geometry)")
-    found = sheets(declared, counts, conversions, areas[areas["is_published"]])
+    found = sheets(declared, counts, conversions, _counted(areas, counts))
     system = build([sheet.grid() for sheet in found])
     for index, sheet in enumerate(found):
         _apply_rules(declared, sheet, system, index)
@@ -81,6 +81,13 @@ def protect(declared: Declarations, data: RegionData) -> Protected:
     rows += carried.hidden_rows(declared, conversions, tables)
     rows.append(_changes_of(declared, pd.concat(rows, ignore_index=True), pd.concat([counts, conversions])))
     return _write(tables, rows, data.protection)
+
+
+def _counted(areas: pd.DataFrame, counts: pd.DataFrame) -> pd.DataFrame:
+    """Areas of the levels that are published, or have counts others are carried over from."""
+    levels = ["geography", "edition", "level"]
+    has = areas.merge(counts[levels].drop_duplicates().assign(has_counts=True), on=levels, how="left")
+    return areas[areas["is_published"].to_numpy(bool) | has["has_counts"].notna().to_numpy()]
 
 
 def _with_day(counts: pd.DataFrame) -> pd.DataFrame:

@@ -68,9 +68,12 @@ class Published:
     remainders: list[Remainder]
 
 
-def collect(declared: Declarations, marts: Path, counts: pd.DataFrame, conversions: pd.DataFrame) -> Published:
+def collect(
+    declared: Declarations, marts: Path, geography: pd.DataFrame, counts: pd.DataFrame, conversions: pd.DataFrame
+) -> Published:
     """Every printed number and every public equation.
 
+    `geography` holds all areas, those too that no mart shows but others are carried over from.
     `conversions` says which counts were carried over from other boundaries, one row per count and source area with
     weight. Such a count is no count of its own: it tells about its sources. A source is taken to be known, with its
     number in `counts`, as soon as a single count that it goes into is printed.
@@ -86,9 +89,10 @@ def collect(declared: Declarations, marts: Path, counts: pd.DataFrame, conversio
             "select geography, edition, level, area, period, reference_date, indicator, status, numerator, denominator "
             "from mart_indicator_value"
         ).df()
-    areas = areas.reset_index(drop=True)
+    populations = _populations(declared, areas)
+    areas = _all_areas(geography, areas, conversions)
     node = {key: index for index, key in enumerate(areas[AREA].itertuples(index=False, name=None))}
-    shown = pd.concat([_facts(declared, cube), _populations(declared, areas)], ignore_index=True)
+    shown = pd.concat([_facts(declared, cube), populations], ignore_index=True)
     facts = _with_sources(shown, counts, conversions)
     measures = list(dict.fromkeys(zip(facts["measure"], facts["day"], facts["years"], strict=True)))
     equations = _relations(declared, measures)
@@ -109,6 +113,14 @@ def collect(declared: Declarations, marts: Path, counts: pd.DataFrame, conversio
     withheld &= np.isnan(printed)
     matrix, remainders = _matrix(declared, areas, measures, place, equations)
     return Published(areas, measures, printed, withheld, matrix, remainders)
+
+
+def _all_areas(geography: pd.DataFrame, shown: pd.DataFrame, conversions: pd.DataFrame) -> pd.DataFrame:
+    """The areas of the marts, and those of the levels other counts are carried over from."""
+    levels = ["geography", "edition", "level"]
+    sources = conversions[[f"source_{name}" for name in levels]].drop_duplicates().set_axis(levels, axis=1)
+    wanted = pd.concat([shown[levels].drop_duplicates(), sources]).drop_duplicates()
+    return geography.merge(wanted, on=levels).sort_values(["level_rank", *AREA]).reset_index(drop=True)
 
 
 def _facts(declared: Declarations, cube: pd.DataFrame) -> pd.DataFrame:

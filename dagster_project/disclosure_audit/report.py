@@ -1,7 +1,7 @@
 """The independent audit: whether anybody can learn from a release what must not be known.
 
-Reads  the marts of a release, public declarations, which counts were carried over from other boundaries
-       (core/core_disclosure_conversion.parquet), and protection/count.parquet: the true counts, only to tell which
+Reads  the marts of a release, public declarations, geography/area.parquet, which counts were carried over from other
+       boundaries (core/core_disclosure_conversion.parquet), and protection/count.parquet: the true counts, only to tell which
        intervals matter and what recipients know themselves.
 Writes mart_disclosure_audit.parquet beside the marts: per audience how many numbers there are and are hidden, and how
        narrow the narrowest interval is. Never which cells were sensitive.
@@ -24,6 +24,7 @@ import pandas as pd
 from dagster_project.declarations import Declarations
 from dagster_project.disclosure_audit.intervals import Knowledge, feasible
 from dagster_project.disclosure_audit.published import AREA, Published, beside_hidden, collect
+from dagster_project.settings import RegionData
 from dagster_project.tables import read_frame, write_frame
 
 Integers = npt.NDArray[np.int64]
@@ -74,18 +75,17 @@ class Truth:
     kept_back: Booleans
 
 
-def audit(declared: Declarations, marts: Path, counts: Path, conversions: Path) -> Report:
-    """Audit the marts for the public and for every recipient, and write the report beside them.
-
-    `counts` is protection/count.parquet, `conversions` core/core_disclosure_conversion.parquet.
-    """
+def audit(declared: Declarations, marts: Path, data: RegionData) -> Report:
+    """Audit the marts for the public and for every recipient, and write the report beside them."""
     rule = declared.region.disclosure
     if rule.off_because:
         rows = [_row(PUBLIC, 0, 0, None, 0, f"ausgeschaltet: {rule.off_because}", 0.0)]
         return _written(rows, [], marts)
     started = time.perf_counter()
-    true = read_frame(counts)
-    published = collect(declared, marts, true, read_frame(conversions))
+    true = read_frame(data.protection / "count.parquet")
+    conversions = read_frame(data.core / "core_disclosure_conversion.parquet")
+    geography = read_frame(data.geography / "area.parquet", "* exclude (geometry)")
+    published = collect(declared, marts, geography, true, conversions)
     truth = _truth(published, true)
     exposed = [Exposed(PUBLIC, ", ".join(found.values())) for found in beside_hidden(declared, marts)]
     rows = []

@@ -1,9 +1,6 @@
--- all counts as they were delivered, on the levels that are published: true, confidential, as a file that the disclosure
--- control reads
-{{ config(
-    materialized='external',
-    location=env_var('SOZIALRAUM_REGION_DATA') ~ '/core/core_disclosure_cell.parquet'
-) }}
+-- all counts as they were delivered, on the levels that are published or that others are carried over from: true,
+-- confidential, as a file that the disclosure control reads
+{{ config(materialized='external', location=env_var('SOZIALRAUM_REGION_DATA') ~ '/core/core_disclosure_cell.parquet') }}
 with counted as (
 
     select {{ area_keys() }}, measure, value, status, reason
@@ -22,10 +19,22 @@ conversion as (
 
 ),
 
+conversion_source as (
+
+    select distinct source_geography, source_edition, source_level
+    from conversion
+
+),
+
 area as (
 
-    select * from {{ source('geography', 'area') }}
-    where is_published
+    select area.*
+    from {{ source('geography', 'area') }} as area
+    left join conversion_source
+        on area.geography = conversion_source.source_geography
+        and area.edition = conversion_source.source_edition
+        and area.level = conversion_source.source_level
+    where area.is_published or conversion_source.source_level is not null
 
 )
 

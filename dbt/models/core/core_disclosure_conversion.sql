@@ -1,9 +1,6 @@
 -- which counts were carried over from which boundaries, as a file that the disclosure control reads: they are hidden
 -- wherever one of their sources is
-{{ config(
-    materialized='external',
-    location=env_var('SOZIALRAUM_REGION_DATA') ~ '/core/core_disclosure_conversion.parquet'
-) }}
+{{ config(materialized='external', location=env_var('SOZIALRAUM_REGION_DATA') ~ '/core/core_disclosure_conversion.parquet') }}
 with conversion as (
 
     select * from {{ ref('core_conversion') }}
