@@ -81,8 +81,10 @@ def feasible(
     if (inner_low > inner_high + 1e-6).any():
         knowledge.impossible = True
         return knowledge
+    asked = wanted[columns]
     for component in _cyclic_components(reduced, inner_low, inner_high):
-        _ends(component, reduced, constant[used], columns, knowledge, wanted, enough)
+        if asked[component[1]].any():
+            _ends(component, reduced, constant[used], columns, knowledge, wanted, enough)
     return knowledge
 
 

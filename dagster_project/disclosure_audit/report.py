@@ -1,8 +1,8 @@
 """The independent audit: whether anybody can learn from a release what must not be known.
 
 Reads  the marts of a release, public declarations, geography/area.parquet, which counts were carried over from other
-       boundaries (core/core_disclosure_conversion.parquet), and protection/count.parquet: the true counts, only to tell which
-       intervals matter and what recipients know themselves.
+       boundaries (core/core_disclosure_conversion.parquet), and protection/count.parquet: the true counts, only to
+       tell which intervals matter and what recipients know themselves.
 Writes mart_disclosure_audit.parquet beside the marts: per audience how many numbers there are and are hidden, and how
        narrow the narrowest interval is. Never which cells were sensitive.
 
