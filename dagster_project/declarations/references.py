@@ -36,6 +36,11 @@ class Declarations:
     relations: tuple[MeasureRelation, ...] = ()
 
     @property
+    def all_public(self) -> bool:
+        """Whether every source publishes its numbers itself, so that there is nothing to hide."""
+        return all(contract.publication == "already_public" for contract in self.contracts.values())
+
+    @property
     def reported_indicators(self) -> dict[str, Indicator]:
         """The indicators the region chose to report, else all; what its sources do not allow has no values."""
         chosen = self.region.indicators

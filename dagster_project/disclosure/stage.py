@@ -63,6 +63,8 @@ def protect(declared: Declarations, data: RegionData) -> Protected:
             declared.region.disclosure.off_because,
         )
         return _write([], [], data.protection)
+    if declared.all_public:
+        return _write([], [], data.protection)
     counts = _with_day(read_frame(data.core / "core_disclosure_cell.parquet"))
     conversions = _with_day(read_frame(data.core / "core_disclosure_conversion.parquet"))
     areas = read_frame(data.geography / "area.parquet", "* exclude (geometry)")

@@ -81,6 +81,9 @@ def audit(declared: Declarations, marts: Path, data: RegionData) -> Report:
     if rule.off_because:
         rows = [_row(PUBLIC, 0, 0, None, 0, f"ausgeschaltet: {rule.off_because}", 0.0)]
         return _written(rows, [], marts)
+    if declared.all_public:
+        rows = [_row(PUBLIC, 0, 0, None, 0, "alle Quellen veröffentlichen ihre Zahlen selbst", 0.0)]
+        return _written(rows, [], marts)
     started = time.perf_counter()
     true = read_frame(data.protection / "count.parquet")
     conversions = read_frame(data.core / "core_disclosure_conversion.parquet")
