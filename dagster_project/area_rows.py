@@ -1,6 +1,6 @@
 """The rows of a table of areas: one row per area in the file, one landed row per area and value column.
 
-Reads  the tables `line` and `broken` (from `reading`) and `expected_area(area)` of the connection it is given.
+Reads  `line` and `broken` (from `reading`) and `expected_area(area)` of the connection it is given.
 Writes `accepted` and `breach` into it.
 """
 
@@ -23,7 +23,7 @@ def accept_area_rows(
     Raises `Unreadable` where too many rows are no data.
     """
     skipped = _skip_rows(connection, layout)
-    refuse_no_rows(connection)
+    refuse_no_rows(connection, "data_line")
     _place(connection, layout, sender)
     _type_cells(connection, layout)
     _find_breaches(connection, layout, period_text)
@@ -36,11 +36,12 @@ def accept_area_rows(
 
 
 def _skip_rows(connection: duckdb.DuckDBPyConnection, layout: Layout) -> int:
-    """Take the declared rows that are no data out of `line`; more of them than declared is a breach of the file."""
+    """All rows but the declared ones that are no data in `data_line`; more of them than declared are a breach."""
     skipped = 0
     key = identifier(layout.key.name)
+    kept = "true"
     for rule in layout.contract.skip_rows:
-        meets = f"regexp_full_match({key}, {literal(rule.key)})"
+        meets = f"{kept} and regexp_full_match({key}, {literal(rule.key)})"
         found = connection.execute(f"select count(*), min(row) from line where {meets}").fetchone()
         assert found is not None
         if found[0] > rule.at_most:
@@ -52,8 +53,9 @@ def _skip_rows(connection: duckdb.DuckDBPyConnection, layout: Layout) -> int:
                     layout.key.name,
                 )
             )
-        connection.execute(f"delete from line where {meets}")
+        kept += f" and not regexp_full_match({key}, {literal(rule.key)})"
         skipped += found[0]
+    connection.execute(f"create temp view data_line as select * from line where {kept}")
     return skipped
 
 
@@ -67,8 +69,8 @@ def _place(connection: duckdb.DuckDBPyConnection, layout: Layout, sender: str) -
         select
             case when {nowhere} then {literal(unallocated(sender))} else {area_key(key, sender)} end as area,
             {nowhere} as is_placeless,
-            line.*
-        from line
+            data_line.*
+        from data_line
         """
     )
 

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from dagster_project.declarations import Declarations, Indicator, Years
+from dagster_project.declarations.support import TRUTH
 from dagster_project.tables import write_frame
 
 FIRST_YEAR, LAST_YEAR = 1, 9999
@@ -81,7 +82,8 @@ def build(declared: Declarations, output: Path) -> dict[str, int]:
             for name, basis in declared.region.support.bases.items()
             if basis.level is not None
             for measure, factor in basis.sum.items()
-        ],
+        ]
+        + [{"basis": f"{TRUTH}{truth}", "measure": truth, "factor": 1.0} for truth in declared.region.support.truths],
         "age_bound": [
             {
                 "name": bound.id,

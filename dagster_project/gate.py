@@ -21,7 +21,7 @@ import pandas as pd
 
 from dagster_project.declarations import Check, Contract, Declarations, Region, Suite
 from dagster_project.settings import RegionData
-from dagster_project.tables import literal, write_frame
+from dagster_project.tables import connect, literal, write_frame
 
 KEYS_NAMED = 50
 BROKEN_CHECK = "Die Prüfung selbst ist fehlerhaft; Einzelheiten stehen im Protokoll des Laufs."
@@ -144,7 +144,7 @@ def _judge_source(
 def _findings_of_gate_1(
     declared: Declarations, contract: Contract, data: RegionData, readable: list[Receipt], no_yardstick: set[str]
 ) -> list[Finding]:
-    with duckdb.connect() as connection:
+    with connect() as connection:
         _tables_of_gate_1(connection, declared.region, contract, data, readable, no_yardstick)
         return [
             _judge(connection, suite, check, contract.id)
@@ -277,7 +277,7 @@ def _in_short(receipt: Receipt) -> str:
 
 def load_findings(data: RegionData) -> list[dict[str, Any]]:
     """What gate 1 last found, as rows."""
-    with duckdb.connect() as connection:
+    with connect() as connection:
         found = connection.execute(f"from read_parquet({literal(data.judged / 'finding.parquet')})").df()
     rows: list[dict[str, Any]] = found.to_dict("records")
     return rows
@@ -286,7 +286,7 @@ def load_findings(data: RegionData) -> list[dict[str, Any]]:
 def deliveries_in_force(data: RegionData) -> list[dict[str, str]]:
     """The deliveries in force: source, what they are about, and the hash of their content."""
     columns = ["source", "municipality", "period", "edition", "level", "delivery", "file_name", "sha256"]
-    with duckdb.connect() as connection:
+    with connect() as connection:
         rows = connection.execute(
             f"select {', '.join(columns)} from read_parquet({literal(data.judged / 'delivery.parquet')}) "
             "where in_force order by all"
@@ -299,7 +299,7 @@ def deliveries_in_force(data: RegionData) -> list[dict[str, str]]:
 
 def judge_marts(declared: Declarations, marts: Path) -> list[Finding]:
     """Gate 2: every finding about the marts in a folder of Parquet files, one view each."""
-    with duckdb.connect() as connection:
+    with connect() as connection:
         for path in sorted(marts.glob("mart_*.parquet")):
             connection.execute(f"create temp view {path.stem} as select * from read_parquet({literal(path)})")
         return [_judge(connection, suite, check, "marts") for suite in declared.suites_for(2) for check in suite.checks]

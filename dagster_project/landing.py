@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import calendar
 import hashlib
+import os
 import re
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -26,12 +28,13 @@ import pandas as pd
 from dagster_project import area_rows, reading, record_rows
 from dagster_project.area_rows import accept_area_rows
 from dagster_project.declarations import Contract, FileLayout, Region
-from dagster_project.reading import Breach, Counts, Layout, Unreadable, read_lines
-from dagster_project.record_rows import accept_records
+from dagster_project.reading import Breach, Counts, Layout, Unreadable, read_lines, texts
+from dagster_project.record_rows import accept_records, record_facts
 from dagster_project.settings import RegionData
-from dagster_project.tables import literal, read_json, write_json, write_query
+from dagster_project.tables import connect, literal, read_json, write_json, write_query
 
 About = tuple[str, str, str, str]
+WORKERS = os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -200,15 +203,27 @@ def land(region: Region, contract: Contract, data: RegionData) -> list[Receipt]:
     in the place of a later one is the sender's last word: it becomes the next version.
     """
     receipts = load_receipts(data, contract.id)
-    _write_columns(contract, data)
     fingerprint = _fingerprint(contract, data)
-    arrived = arrivals(region, contract, data.inbox)
-    lying = {_identified(contract, arrival)[0] for arrival in arrived}
-    for arrival in arrived:
-        receipt = _announced(contract, arrival, receipts, fingerprint, lying)
-        known = receipts.get(receipt.delivery)
+    arrived = [(arrival, *_identified(contract, arrival)) for arrival in arrivals(region, contract, data.inbox)]
+    lying = {delivery for _, delivery, _ in arrived}
+    waiting = []
+    for arrival, delivery, sha256 in arrived:
+        receipt = _announced(contract, arrival, delivery, sha256, receipts, fingerprint, lying)
+        known = receipts.get(delivery)
         if known is None or (known.fingerprint, known.version) != (fingerprint, receipt.version):
-            receipts[receipt.delivery] = _landed(region, contract, arrival, receipt, receipts, data)
+            receipts[delivery] = receipt
+            waiting.append((arrival, receipt))
+    with _database(region, contract, data, len(waiting)) as database:
+        _write_columns(database, contract, data)
+
+        def land_one(arrival: Arrival, receipt: Receipt, repeated: Breach | None = None) -> None:
+            receipts[receipt.delivery] = _landed(database, region, contract, arrival, receipt, repeated, data)
+
+        twice = [item for item in waiting if _same_content(item[1], receipts)]
+        with ThreadPoolExecutor(WORKERS) as workers:
+            list(workers.map(lambda item: land_one(*item), (item for item in waiting if item not in twice)))
+        for arrival, receipt in twice:  # its verdict hangs on that of the others
+            land_one(arrival, receipt, _repeated_content(receipt, receipts))
     return sorted(receipts.values(), key=lambda receipt: (receipt.about, receipt.version))
 
 
@@ -232,7 +247,7 @@ def originals(region: Region, contract: Contract, data: RegionData) -> list[tupl
 def load_breaches(data: RegionData, receipt: Receipt) -> pd.DataFrame:
     """Every breach of a delivery: delivery, file_name, row, column_name, value, rule, reason."""
     path = data.quarantine / receipt.source / f"{receipt.delivery}.parquet"
-    with duckdb.connect() as connection:
+    with connect() as connection:
         if not path.is_file():
             return connection.execute(f"select {_BREACH} from (select {_NO_BREACH}) limit 0").df()
         return connection.execute(f"from read_parquet({literal(path)})").df()
@@ -247,10 +262,15 @@ def _identified(contract: Contract, arrival: Arrival) -> tuple[str, str]:
 
 
 def _announced(
-    contract: Contract, arrival: Arrival, receipts: dict[str, Receipt], fingerprint: str, lying: set[str]
+    contract: Contract,
+    arrival: Arrival,
+    delivery: str,
+    sha256: str,
+    receipts: dict[str, Receipt],
+    fingerprint: str,
+    lying: set[str],
 ) -> Receipt:
     """The receipt of a file before it is read: what it is about and which version; `lying`: ids in the inbox."""
-    delivery, sha256 = _identified(contract, arrival)
     earlier = [receipt for receipt in receipts.values() if receipt.about == arrival.about]
     latest = max(earlier, key=lambda receipt: receipt.version, default=None)
     own = arrival.layout.missing_areas_at_most
@@ -292,27 +312,42 @@ def _fingerprint(contract: Contract, data: RegionData) -> str:
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:16]
 
 
+def _database(region: Region, contract: Contract, data: RegionData, files: int) -> duckdb.DuckDBPyConnection:
+    """What all files of a source share. Files run side by side, one thread each: together they take less time so."""
+    database = connect(spill=data.spill, threads=max(1, WORKERS // max(files, 1)))
+    if contract.shape == "records" and files:
+        keys = ", ".join(f"({literal(municipality.id)})" for municipality in region.municipalities)
+        database.execute(
+            f"""
+            create table municipality as select * from (values {keys}) as known (ags);
+            create table street_range as
+            select * from read_parquet({literal(data.geography / "street_range.parquet")})
+            where geography = {literal(contract.geography)}
+            """
+        )
+    return database
+
+
 def _landed(
+    database: duckdb.DuckDBPyConnection,
     region: Region,
     contract: Contract,
     arrival: Arrival,
     receipt: Receipt,
-    receipts: dict[str, Receipt],
+    repeated: Breach | None,
     data: RegionData,
 ) -> Receipt:
-    """Read, check and store one file; its receipt is written last, so that a killed run lands it again."""
-    with duckdb.connect() as connection:
-        # what does not fit into memory must not spill into a folder others read
-        connection.execute(f"set temp_directory = {literal(data.root / '.spill')}")
-        repeated = _repeated_content(receipt, receipts)
+    """Read, check and store one file; its receipt is written last, so that a killed run lands it again.
+
+    What belongs to the file alone goes with its connection. `repeated` says why it is not read at all.
+    """
+    with database.cursor() as connection:
+
+        def know_places() -> None:
+            _know_areas(connection, region, contract, receipt, data)
+
         if repeated is None:
-            checked = check_file(
-                connection,
-                contract,
-                arrival,
-                data.root,
-                lambda: _know_places(connection, region, contract, receipt, data),
-            )
+            checked = check_file(connection, contract, arrival, data.root, know_places)
         else:
             checked = _unread(connection, [repeated])
         landed = _counted(receipt, checked)
@@ -330,14 +365,15 @@ def check_file(
 ) -> CheckedFile:
     """Read and judge one file against its contract; needs no data folder, and stores nothing.
 
-    `know_places` is called when the rows stand in the table `line` of the connection; it creates what they may speak
+    `know_places` is called when the rows stand in `line` of the connection; it creates what they may speak
     of: `expected_area(area)` for a table, `street_range` and `municipality` for records (see `area_rows` and
     `record_rows`). Leaves the table `breach` in the connection, and `accepted` where the file could be read.
     `workspace` is a folder for a transcoded copy, which is gone afterwards.
     """
     layout = Layout(contract, arrival.layout)
     try:
-        read_lines(connection, arrival.path, layout, workspace)
+        facts = record_facts(layout, last_day(arrival.period)) if contract.shape == "records" else texts(layout)
+        read_lines(connection, arrival.path, layout, workspace, facts)
         know_places()
         counts = _accept(connection, layout, arrival)
     except Unreadable as error:
@@ -355,23 +391,14 @@ def _accept(connection: duckdb.DuckDBPyConnection, layout: Layout, arrival: Arri
     period_text = _period_text(layout, arrival)
     if layout.contract.shape == "table":
         return accept_area_rows(connection, layout, arrival.municipality, period_text)
-    return accept_records(connection, layout, arrival.municipality, last_day(arrival.period), period_text)
+    return accept_records(connection, layout, arrival.municipality, period_text)
 
 
-def _know_places(
+def _know_areas(
     connection: duckdb.DuckDBPyConnection, region: Region, contract: Contract, receipt: Receipt, data: RegionData
 ) -> None:
-    """What a file may speak of: the areas of its edition and level, or the street register of all municipalities."""
+    """The areas of its edition and level that a table may speak of."""
     if contract.shape == "records":
-        connection.execute(
-            f"""
-            create temp table street_range as
-            select * from read_parquet({literal(data.geography / "street_range.parquet")})
-            where geography = {literal(contract.geography)}
-            """
-        )
-        keys = ", ".join(f"({literal(municipality.id)})" for municipality in region.municipalities)
-        connection.execute(f"create temp table municipality as select * from (values {keys}) as known (ags)")
         return
     connection.execute(
         f"""
@@ -391,9 +418,14 @@ def _know_places(
     )
 
 
+def _same_content(receipt: Receipt, receipts: dict[str, Receipt]) -> list[Receipt]:
+    """Deliveries about something else with the same content."""
+    return [other for other in receipts.values() if other.sha256 == receipt.sha256 and other.about != receipt.about]
+
+
 def _repeated_content(receipt: Receipt, receipts: dict[str, Receipt]) -> Breach | None:
-    for other in receipts.values():
-        if other.sha256 == receipt.sha256 and other.about != receipt.about and other.verdict != "rejected":
+    for other in _same_content(receipt, receipts):
+        if other.verdict != "rejected":
             return Breach(
                 "repeated_content",
                 f"Der Inhalt ist derselbe wie in {other.file_name} für den Zeitraum "
@@ -480,8 +512,9 @@ def _write(connection: duckdb.DuckDBPyConnection, contract: Contract, receipt: R
     raw.unlink(missing_ok=True)
     quarantine.unlink(missing_ok=True)
     if receipt.verdict != "rejected":
-        ordered = "row, column_name" if contract.shape == "table" else "row"
-        write_query(connection, f"select {_landed_columns(contract, receipt)} from accepted order by {ordered}", raw)
+        # records are counted, not read: in which order they lie does not matter
+        ordered = " order by row, column_name" if contract.shape == "table" else ""
+        write_query(connection, f"select {_landed_columns(contract, receipt)} from accepted{ordered}", raw)
     if connection.execute("select count(*) from breach").fetchone() != (0,):
         named = f"{literal(receipt.delivery)} as delivery, {literal(receipt.file_name)} as file_name, breach.*"
         write_query(
@@ -502,12 +535,11 @@ def _landed_columns(contract: Contract, receipt: Receipt) -> str:
     )
 
 
-def _write_columns(contract: Contract, data: RegionData) -> None:
+def _write_columns(connection: duckdb.DuckDBPyConnection, contract: Contract, data: RegionData) -> None:
     """An empty file with the columns of a source's rows: readers of the folder know them before the first delivery."""
     path = data.raw / contract.id / "_columns.parquet"
     columns = ", ".join(f"cast(null as {kind}) as {name}" for name, kind in contract.landed_columns.items())
-    with duckdb.connect() as connection:
-        wanted = connection.execute(f"select {columns} limit 0").description
-        if path.is_file() and connection.execute(f"from read_parquet({literal(path)})").description == wanted:
-            return
-        write_query(connection, f"select {columns} limit 0", path)
+    wanted = connection.execute(f"select {columns} limit 0").description
+    if path.is_file() and connection.execute(f"from read_parquet({literal(path)})").description == wanted:
+        return
+    write_query(connection, f"select {columns} limit 0", path)

@@ -1,17 +1,18 @@
-"""Reading one delivered file: its rows as text, under the names of its contract. Parsing is DuckDB's.
+"""Reading one delivered file: its rows under the names of its contract, in one scan. Parsing is DuckDB's.
 
 Reads  one text file.
-Writes the tables `line` and `broken` into the connection it is given.
+Writes `line` and `broken` into the connection it is given.
 """
 
 from __future__ import annotations
 
 import codecs
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 import duckdb
 
@@ -22,6 +23,9 @@ ENCODING_NAMES = {"utf-8": "UTF-8", "cp1252": "Windows-1252", "latin-1": "ISO-88
 CHUNK = 1 << 20
 LINE_ENDS = "chr(10) || chr(13)"
 BROKEN_TEXT = 200  # characters of a broken row that are kept
+
+# from the name of a relation with the columns of a layout as text to a query over it: what `line` is to hold
+Facts = Callable[[str], str]
 
 
 @dataclass(frozen=True)
@@ -83,20 +87,28 @@ class Layout:
         return next((column for column in self.columns if header.strip().casefold() in column.names), None)
 
 
-def read_lines(connection: duckdb.DuckDBPyConnection, path: Path, layout: Layout, workspace: Path) -> None:
-    """Fill the tables `line` (every row as text, under the contract's names) and `broken` (rows of another width).
+def read_lines(
+    connection: duckdb.DuckDBPyConnection, path: Path, layout: Layout, workspace: Path, facts: Facts
+) -> None:
+    """Fill `line` (one row per row of the file: its number and its `facts`) and `broken` (rows of another width).
 
     Raises `Unreadable` where the file as a whole cannot be taken.
     """
     _refuse_other_kinds(path)
     with _as_utf8(path, layout.encoding, workspace) as text:
-        _read_lines(connection, text, layout, _header(text, layout))
+        _read_lines(connection, text, layout, _header(text.path, layout), facts)
     refuse_no_rows(connection)
 
 
-def refuse_no_rows(connection: duckdb.DuckDBPyConnection) -> None:
+def texts(layout: Layout) -> Facts:
+    """The facts of a file whose cells are wanted as they stand, without space around them."""
+    columns = ", ".join(f"trim({identifier(c.name)}) as {identifier(c.name)}" for c in layout.read_columns)
+    return lambda relation: f"select {columns} from {relation}"
+
+
+def refuse_no_rows(connection: duckdb.DuckDBPyConnection, rows: str = "line") -> None:
     """Raises `Unreadable` where nothing is left to land."""
-    found = connection.execute("select (select count(*) from line) + (select count(*) from broken)").fetchone()
+    found = connection.execute(f"select (select count(*) from {rows}) + (select count(*) from broken)").fetchone()
     if found == (0,):
         raise Unreadable(
             Breach("no_rows", "Die Datei enthält keine Datenzeilen. Bitte den Export prüfen und erneut liefern.")
@@ -122,8 +134,16 @@ def _refuse_other_kinds(path: Path) -> None:
     )
 
 
+@dataclass(frozen=True)
+class _Text:
+    """A file in UTF-8, and how many lines it has: those that end and what stands after the last end."""
+
+    path: Path
+    lines: int
+
+
 @contextmanager
-def _as_utf8(path: Path, encoding: str, workspace: Path) -> Iterator[Path]:
+def _as_utf8(path: Path, encoding: str, workspace: Path) -> Iterator[_Text]:
     """The file itself where it is UTF-8, else a transcoded copy that is gone afterwards.
 
     A byte order mark outweighs the contract: whoever writes one writes UTF-8.
@@ -131,18 +151,30 @@ def _as_utf8(path: Path, encoding: str, workspace: Path) -> Iterator[Path]:
     with path.open("rb") as file:
         has_mark = file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
     if encoding == "utf-8" or has_mark:
-        for _ in _decoded(path, "utf-8"):
-            pass
-        yield path
+        yield _Text(path, _lines_of(_decoded(path, "utf-8")))
         return
     copy = workspace / f".{path.name}.utf8"
     copy.touch(mode=CONFIDENTIAL)
     try:
         with copy.open("w", encoding="utf-8", newline="") as target:
-            target.writelines(_decoded(path, encoding))
-        yield copy
+            lines = _lines_of(_written(_decoded(path, encoding), target))
+        yield _Text(copy, lines)
     finally:
         copy.unlink(missing_ok=True)
+
+
+def _written(pieces: Iterator[str], target: TextIO) -> Iterator[str]:
+    for piece in pieces:
+        target.write(piece)
+        yield piece
+
+
+def _lines_of(pieces: Iterator[str]) -> int:
+    ends, last = 0, "\n"
+    for piece in pieces:
+        ends += piece.count("\n")
+        last = piece[-1:] or last
+    return ends + (last != "\n")
 
 
 def _decoded(path: Path, encoding: str) -> Iterator[str]:
@@ -227,21 +259,26 @@ def _start(text: str) -> str:
 # ---------------------------------------------------------------- its rows
 
 
-def _read_lines(connection: duckdb.DuckDBPyConnection, path: Path, layout: Layout, names: list[str]) -> None:
-    """The file's rows as text in `line`; rows of another width go to `broken`, of records without their text."""
-    broken_text = f"left(min(trim(csv_line, {LINE_ENDS})), {BROKEN_TEXT})" if layout.of_role("key") else "null"
+def _read_lines(
+    connection: duckdb.DuckDBPyConnection, text: _Text, layout: Layout, names: list[str], facts: Facts
+) -> None:
+    """The facts of the file's rows in `line`; rows of another width go to `broken`, of records without their text."""
     columns = ", ".join(f"{literal(name or f'left_behind_{i}')}: 'varchar'" for i, name in enumerate(names))
-    create_parsed = f"""
-        create temp table parsed as
-        select row_number() over () as position, columns(name -> not starts_with(name, 'left_behind_'))
-        from read_csv(
-            {literal(path)}, columns = {{{columns}}}, delim = {literal(layout.delimiter)}, quote = '"', escape = '"',
-            header = true, auto_detect = false, all_varchar = true, store_rejects = true, rejects_limit = 0,
-            null_padding = false
+    cells = ", ".join(
+        f"coalesce({identifier(column.name)}, '') as {identifier(column.name)}"
+        if column.name in names
+        else f"'' as {identifier(column.name)}"
+        for column in layout.read_columns
+    )
+    reader = f"""
+        read_csv(
+            {literal(text.path)}, columns = {{{columns}}}, delim = {literal(layout.delimiter)}, quote = '"',
+            escape = '"', header = true, auto_detect = false, all_varchar = true, store_rejects = true,
+            rejects_limit = 0, null_padding = false
         )
     """
     try:
-        connection.execute(create_parsed)
+        connection.execute(f"create temp table parsed as {facts(f'(select {cells} from {reader})')}")
     except duckdb.InvalidInputException as error:
         raise Unreadable(
             Breach(
@@ -250,6 +287,13 @@ def _read_lines(connection: duckdb.DuckDBPyConnection, path: Path, layout: Layou
                 "Bitte den Export wiederholen.",
             )
         ) from error
+    _keep_broken(connection, layout)
+    _number_lines(connection, text)
+
+
+def _keep_broken(connection: duckdb.DuckDBPyConnection, layout: Layout) -> None:
+    """Rows of another width in `broken`. Raises `Unreadable` where one of them swallows the rows after it."""
+    broken_text = f"left(min(trim(csv_line, {LINE_ENDS})), {BROKEN_TEXT})" if layout.of_role("key") else "null"
     connection.execute(
         f"""
         create temp table broken as
@@ -271,26 +315,37 @@ def _read_lines(connection: duckdb.DuckDBPyConnection, path: Path, layout: Layou
                 "endet; die folgenden Zeilen lassen sich nicht lesen. Bitte die Zelle berichtigen.",
             )
         )
+
+
+def _number_lines(connection: duckdb.DuckDBPyConnection, text: _Text) -> None:
+    """`line`: the parsed rows with the number of their line in the file.
+
+    A row's number is its place among the parsed ones, the header, and the broken and blank lines before it.
+    """
+    counted = connection.execute("select (select count(*) from parsed), (select count(*) from broken)").fetchone()
+    assert counted is not None
+    blank = [] if 1 + sum(counted) == text.lines else _blank_lines(text.path)
+    if not blank and not counted[1]:
+        connection.execute("create temp view line as select rowid + 2 as row, * from parsed")
+        return
     connection.execute("create temp table blank (row bigint)")
-    connection.execute("insert into blank select unnest($rows::bigint[])", {"rows": _blank_lines(path)})
-    texts = ", ".join(
-        f"trim(coalesce({identifier(column.name)}, '')) as {identifier(column.name)}"
-        if column.name in names
-        else f"'' as {identifier(column.name)}"
-        for column in layout.read_columns
-    )
-    # the line in the file: the header, the rows before, and the broken and blank lines before
+    connection.execute("insert into blank select unnest($rows::bigint[])", {"rows": blank})
     connection.execute(
-        f"""
+        """
         create temp table line as
         with passed_over as (
             select row, row_number() over (order by row) as number
             from (select row from broken union select row from blank)
+        ),
+        gap as (
+            select row - number as after, max(number) as number from passed_over group by row - number
+        ),
+        placed as (
+            select rowid + 1 as position, * from parsed
         )
-        select
-            position + 1 + (select count(*) from passed_over where row - number <= position) as row,
-            {texts}
-        from parsed
+        select placed.position + 1 + coalesce(gap.number, 0) as row, placed.* exclude (position)
+        from placed
+        asof left join gap on placed.position >= gap.after
         """
     )
 

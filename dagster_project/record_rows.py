@@ -1,11 +1,15 @@
 """The rows of records – persons, cases, households – placed at the door: on the area their address lies in.
 
-Reads  the tables `line` and `broken` (from `reading`), `street_range` and `municipality` of the connection it is given.
+Reads  `line` and `broken` (from `reading`, with the facts of records), `street_range` and `municipality` of the
+       connection it is given.
 Writes `accepted` (one row per record with its attributes) and `breach` into it.
 
-Identifiers and addresses end here: neither table holds any. A date of birth becomes completed years. A breach names
+Identifiers and addresses end here: neither holds any. A date of birth becomes completed years. A breach names
 the row and the column, and the value only where it is a code or a number. A record whose address is unknown is kept
 and counted for its municipality, without an area.
+
+A file is typed while it is scanned, an address is looked up once however many records name it, and the reasons are
+sought only among the rows that the scan found suspect: most files have none.
 """
 
 from __future__ import annotations
@@ -17,61 +21,134 @@ import duckdb
 
 from dagster_project.declarations import UNALLOCATED, Column
 from dagster_project.declarations.contracts import ADDRESS_PARTS
-from dagster_project.reading import Counts, Layout
+from dagster_project.reading import Counts, Facts, Layout
 from dagster_project.tables import identifier, literal
 
 OLDEST = 120  # years; nobody in a register is older
 AFTER_ALL_LETTERS = "~"
+WITH_DATE = ("date", "age", "age_in_months")
 # a cell is quoted only where it looks like a code: it may stand in the wrong column and be a person's
 QUOTED_FROM_ROWS = 3
 QUOTED_UP_TO_TEXTS = 20
 
 
+def record_facts(layout: Layout, day: date) -> Facts:
+    """Addresses as they stand, identifiers, attributes as their contract types them, and in `untyped` the texts of a
+    row's attributes where one of them cannot be typed.
+
+    Ages are completed on `day`, the last of the period.
+    """
+    attributes = layout.of_role("attribute")
+    addresses = [identifier(column.name) for column in layout.of_role("address")]
+    plain = [column for role in ("identifier", "period") for column in layout.of_role(role)]
+    trimmed = [f"trim({identifier(column.name)}) as {identifier(column.name)}" for column in plain + attributes]
+    # a column of their own, or the engine would read every date three times
+    dates = [
+        f"{_date(column)} as date_{number}" for number, column in enumerate(attributes) if column.type in WITH_DATE
+    ]
+    typed = [
+        f"{_typed(column, f'date_{number}', layout, day)} as typed_{number}" for number, column in enumerate(attributes)
+    ]
+    cannot = [_is_untyped(f"typed_{i}", identifier(c.name), c) for i, c in enumerate(attributes)]
+    untyped = f"case when {' or '.join(cannot)} then [{', '.join(identifier(c.name) for c in attributes)}] end"
+    taken = [
+        *addresses,
+        *(identifier(column.name) for column in plain),
+        *(f"typed_{number} as {identifier(column.name)}" for number, column in enumerate(attributes)),
+        f"{untyped if attributes else 'null::varchar[]'} as untyped",
+    ]
+    return lambda relation: (
+        f"""
+        select {", ".join(taken)}
+        from (
+            select {", ".join(["*", *typed])}
+            from (select {", ".join(["*", *dates])} from (select {", ".join([*addresses, *trimmed])} from {relation}))
+        )
+    """
+    )
+
+
 def accept_records(
-    connection: duckdb.DuckDBPyConnection, layout: Layout, sender: str, day: date, period_text: str | None
+    connection: duckdb.DuckDBPyConnection, layout: Layout, sender: str, period_text: str | None
 ) -> Counts:
-    """Place, type and check records; `sender` is the municipality that delivered, or the region's own office;
-    ages are completed on `day`, the last of the period.
+    """Place and check records; `sender` is the municipality that delivered, or the region's own office.
 
     `street_range(ags, street_key, number_from, suffix_from, number_to, suffix_to, side, area)` and
     `municipality(ags)` must exist in the connection.
     """
-    _split_addresses(connection, layout, sender)
-    _place(connection)
-    _type_attributes(connection, layout, day)
-    _find_breaches(connection, layout, sender, day, period_text)
+    _place_addresses(connection, layout, sender)
+    _find_breaches(connection, layout, period_text)
     _accept(connection, layout)
     counted = connection.execute(
-        f"""
+        """
+        with barred as (select distinct row from breach where is_quarantined)
         select
             (select count(*) from line) + (select count(*) from broken),
-            (select count(distinct row) from breach where is_quarantined),
-            (select count(*) from accepted where area = municipality || {literal(UNALLOCATED)})
+            (select count(*) from barred),
+            (select count(distinct row) from breach anti join barred using (row))
         """
     ).fetchone()
     assert counted is not None
     return Counts(read=counted[0], quarantined=counted[1], unallocated=counted[2])
 
 
-def _split_addresses(connection: duckdb.DuckDBPyConnection, layout: Layout, sender: str) -> None:
-    """The parts of every row's address in `address`, from columns of their own or from patterns."""
+def _address(layout: Layout) -> str:
+    """The columns of an address as they stand in the file."""
+    return ", ".join(identifier(column.name) for column in layout.of_role("address"))
+
+
+def _place_addresses(connection: duckdb.DuckDBPyConnection, layout: Layout, sender: str) -> None:
+    """Every address in the file once in `address`, with its municipality and area; `problem` says why there is none."""
     parts = {"ags": literal(sender)}
     for column in layout.of_role("address"):
-        text = identifier(column.name)
+        text = f"trim({identifier(column.name)})"
         if column.part is not None:
             parts[column.part] = _padded(text, column.pad)
             continue
         assert column.pattern is not None
         for part, group in re.compile(column.pattern).groupindex.items():
             parts[part] = f"regexp_extract({text}, {literal(column.pattern)}, {group})"
-    wanted = [f"{parts.get(part, literal(''))} as {part}" for part in ADDRESS_PARTS]
+    wanted = [f"{parts.get(part, literal(''))} as part_{part}" for part in ADDRESS_PARTS]
     connection.execute(
         f"""
         create temp table address as
-        with split as (select row, {", ".join(wanted)} from line)
+        with written as (
+            select distinct {_address(layout)} from line
+        ),
+        split as (
+            select row_number() over () as address, *, {", ".join(wanted)} from written
+        ),
+        numbered as (
+            select *, try_cast(part_house_number as integer) as whole_number, lower(trim(part_house_suffix)) as letter
+            from split
+        ),
+        hit as (
+            select numbered.address, min(street_range.area) as area
+            from numbered
+            inner join street_range
+                on numbered.part_ags = street_range.ags
+                and numbered.part_street_key = street_range.street_key
+                and street_range.side in ('both', case when whole_number % 2 = 1 then 'odd' else 'even' end)
+                and (whole_number, letter) >= (street_range.number_from, street_range.suffix_from)
+                and (whole_number, letter)
+                    <= (street_range.number_to, coalesce(nullif(street_range.suffix_to, ''), '{AFTER_ALL_LETTERS}'))
+            group by numbered.address
+        ),
+        street as (select distinct ags, street_key from street_range)
         select
-            row, ags, street_key, try_cast(house_number as integer) as house_number, lower(trim(house_suffix)) as suffix
-        from split
+            {", ".join(f"numbered.{identifier(column.name)}" for column in layout.of_role("address"))},
+            part_ags as placed_municipality,
+            coalesce(hit.area, part_ags || {literal(UNALLOCATED)}) as placed_area,
+            part_ags in (select ags from municipality) as is_known,
+            {literal(sender)} in (select ags from municipality) and part_ags != {literal(sender)} as is_of_another,
+            case
+                when hit.area is not null then null
+                when street.street_key is null then 'unknown_street'
+                else 'unknown_house_number'
+            end as problem
+        from numbered
+        left join hit on numbered.address = hit.address
+        left join street on numbered.part_ags = street.ags and numbered.part_street_key = street.street_key
         """
     )
 
@@ -83,49 +160,12 @@ def _padded(text: str, digits: int | None) -> str:
     return f"case when {short} then lpad({text}, {digits}, '0') else {text} end"
 
 
-def _place(connection: duckdb.DuckDBPyConnection) -> None:
-    """The area of every address in `placed`; `problem` says why there is none."""
-    connection.execute(
-        f"""
-        create temp table placed as
-        with hit as (
-            select address.row, min(street_range.area) as area
-            from address
-            inner join street_range
-                on address.ags = street_range.ags
-                and address.street_key = street_range.street_key
-                and street_range.side in ('both', case when house_number % 2 = 1 then 'odd' else 'even' end)
-                and (house_number, suffix) >= (street_range.number_from, street_range.suffix_from)
-                and (house_number, suffix)
-                    <= (street_range.number_to, coalesce(nullif(street_range.suffix_to, ''), '{AFTER_ALL_LETTERS}'))
-            group by address.row
-        ),
-        street as (select distinct ags, street_key from street_range)
-        select
-            address.row,
-            address.ags as municipality,
-            coalesce(hit.area, address.ags || {literal(UNALLOCATED)}) as area,
-            case
-                when hit.area is not null then null
-                when street.street_key is null then 'unknown_street'
-                else 'unknown_house_number'
-            end as problem
-        from address
-        left join hit on address.row = hit.row
-        left join street on address.ags = street.ags and address.street_key = street.street_key
-        """
-    )
+def _date(column: Column) -> str:
+    return f"cast(try_strptime({identifier(column.name)}, {literal(column.format or '')}) as date)"
 
 
-def _type_attributes(connection: duckdb.DuckDBPyConnection, layout: Layout, day: date) -> None:
-    """Every attribute as its contract types it in `typed`; what cannot be typed is null."""
-    columns = ", ".join(
-        f"{_typed(column, layout, day)} as {identifier(column.name)}" for column in layout.of_role("attribute")
-    )
-    connection.execute(f"create temp table typed as select row, {columns or 'null as nothing'} from line")
-
-
-def _typed(column: Column, layout: Layout, day: date) -> str:
+def _typed(column: Column, as_date: str, layout: Layout, day: date) -> str:
+    """A cell as its contract types it, null where it cannot be; `as_date` is the column that holds it as a date."""
     text = identifier(column.name)
     if column.type == "code":
         cases = " ".join(f"when {literal(code)} then {literal(meaning)}" for code, meaning in column.codes.items())
@@ -134,12 +174,12 @@ def _typed(column: Column, layout: Layout, day: date) -> str:
             return f"case {text} {cases} else case when {other} then {literal(column.otherwise)} end end"
         return f"case {text} {cases} end"
     if column.type == "date":
-        return f"cast(try_strptime({text}, {literal(column.format or '')}) as date)"
+        return as_date
     if column.type in ("age", "age_in_months"):
-        born = f"cast(try_strptime({text}, {literal(column.format or '')}) as date)"
-        years = f"date_sub('year', {born}, date '{day}')"
-        age = years if column.type == "age" else f"date_sub('month', {born}, date '{day}')"
-        return f"case when {born} <= date '{day}' and {years} <= {OLDEST} then cast({age} as integer) end"
+        too_old = f"cast(date '{day}' - interval '{OLDEST + 1} years' as date)"
+        part = "year" if column.type == "age" else "month"
+        age = f"cast(date_sub('{part}', {as_date}, date '{day}') as integer)"
+        return f"case when {as_date} <= date '{day}' and {as_date} > {too_old} then {age} end"
     if column.type == "text":
         return f"nullif({text}, '')"
     number = (
@@ -148,7 +188,15 @@ def _typed(column: Column, layout: Layout, day: date) -> str:
     )
     if column.type == "number":
         return number
-    return f"case when ({number}) = trunc({number}) then try_cast({number} as integer) end"
+    # most integers are written as we would write them: no pattern is needed to see that
+    plain = f"try_cast({text} as integer)"
+    general = f"case when ({number}) = trunc({number}) then try_cast({number} as integer) end"
+    return f"case when cast({plain} as varchar) = {text} then {plain} else {general} end"
+
+
+def _is_untyped(typed: str, text: str, column: Column) -> str:
+    """A cell that is empty though it must not be, or not what its contract says."""
+    return f"{typed} is null and {text} != ''" if column.may_be_empty else f"{typed} is null"
 
 
 NOT_TYPED = {
@@ -168,9 +216,7 @@ NOT_TYPED = {
 }
 
 
-def _find_breaches(
-    connection: duckdb.DuckDBPyConnection, layout: Layout, sender: str, day: date, period_text: str | None
-) -> None:
+def _find_breaches(connection: duckdb.DuckDBPyConnection, layout: Layout, period_text: str | None) -> None:
     """Every breach with row, column, rule and reason; `is_quarantined` is false where the record is kept."""
     connection.execute(
         """
@@ -178,7 +224,7 @@ def _find_breaches(
             (row bigint, column_name varchar, value varchar, rule varchar, reason varchar, is_quarantined boolean)
         """
     )
-    address = layout.of_role("address")[0].name
+    named, place = literal(layout.of_role("address")[0].name), _address(layout)
     found = [
         """
         select row, null, null, 'broken_row',
@@ -186,21 +232,21 @@ def _find_breaches(
         from broken
         """,
         f"""
-        select row, {literal(address)}, null, 'wrong_municipality',
+        select row, {named}, null, 'wrong_municipality',
             'Der Gemeindeschlüssel ist nicht der der liefernden Stelle.', true
-        from placed
-        where municipality not in (select ags from municipality)
-            or ({literal(sender)} in (select ags from municipality) and municipality != {literal(sender)})
+        from line
+        inner join (from address where not is_known or is_of_another) using ({place})
         """,
         f"""
-        select row, {literal(address)}, null, problem,
+        select row, {named}, null, problem,
             case problem
                 when 'unknown_street' then 'Diesen Straßenschlüssel kennt das Straßenverzeichnis der Gemeinde nicht. '
                     || 'Der Datensatz zählt für die Gemeinde, aber für kein Gebiet.'
                 else 'Diese Hausnummer kennt das Straßenverzeichnis nicht. '
                     || 'Der Datensatz zählt für die Gemeinde, aber für kein Gebiet.'
             end, false
-        from placed where problem is not null and municipality in (select ags from municipality)
+        from line
+        inner join (from address where problem is not null and is_known) using ({place})
         """,
     ]
     for column in layout.of_role("identifier"):
@@ -208,7 +254,11 @@ def _find_breaches(
             f"""
             select row, {literal(column.name)}, null, 'duplicate_record',
                 'Dieser Datensatz steht schon weiter oben in der Datei. Gezählt wird der erste.', true
-            from line where {identifier(column.name)} != ''
+            from line
+            semi join (
+                select {identifier(column.name)} from line where {identifier(column.name)} != ''
+                group by {identifier(column.name)} having count(*) > 1
+            ) as repeated using ({identifier(column.name)})
             qualify row_number() over (partition by {identifier(column.name)} order by row) > 1
             """
         )
@@ -220,26 +270,30 @@ def _find_breaches(
             from line where {identifier(column.name)} != {literal(period_text or "")}
             """
         )
-    found += [_untyped(column) for column in layout.of_role("attribute")]
-    found += [_out_of_range(column) for column in layout.of_role("attribute") if _has_bounds(column)]
     connection.execute("insert into breach " + " union all ".join(found))
+    attributes = layout.of_role("attribute")
+    beyond = [_beyond(column) for column in attributes if _has_bounds(column)]
+    connection.execute(f"create temp table suspect as from line where {' or '.join(['untyped is not null', *beyond])}")
+    if connection.execute("select count(*) from suspect").fetchone() != (0,):
+        found = [_untyped(column, number) for number, column in enumerate(attributes, start=1)]
+        found += [_out_of_range(column) for column in attributes if _has_bounds(column)]
+        connection.execute("insert into breach " + " union all ".join(found))
 
 
-def _untyped(column: Column) -> str:
-    """Rows whose attribute is empty though it must not be, or is not what the contract says."""
-    text, name = identifier(column.name), literal(column.name)
+def _untyped(column: Column, number: int) -> str:
+    """Rows whose attribute – the nth – is empty though it must not be, or is not what the contract says."""
+    typed, name = identifier(column.name), literal(column.name)
     rule, reason = NOT_TYPED[column.type]
     shown = (
         f"case when text in (select text from faulty group by text having count(*) >= {QUOTED_FROM_ROWS}) "
         f"and (select count(distinct text) from faulty) <= {QUOTED_UP_TO_TEXTS} then text end"
     )
-    empty = "false" if column.may_be_empty else f"line.{text} = ''"
     return f"""
         (
             with faulty as (
-                select line.row, line.{text} as text
-                from line inner join typed using (row)
-                where typed.{text} is null and ({empty} or line.{text} != '')
+                select row, untyped[{number}] as text
+                from suspect
+                where untyped is not null and {_is_untyped(typed, f"untyped[{number}]", column)}
             )
             select row, {name}, {shown if column.type in ("code", "integer", "number") else "null"},
                 case when text = '' then 'empty' else {literal(rule)} end,
@@ -253,30 +307,35 @@ def _has_bounds(column: Column) -> bool:
     return column.type in ("integer", "number") and (column.minimum is not None or column.maximum is not None)
 
 
+def _beyond(column: Column) -> str:
+    """A number beyond the bounds of its contract."""
+    value = identifier(column.name)
+    bounds = [f"{value} < {column.minimum}"] if column.minimum is not None else []
+    bounds += [f"{value} > {column.maximum}"] if column.maximum is not None else []
+    return " or ".join(bounds)
+
+
 def _out_of_range(column: Column) -> str:
     """Rows whose number lies beyond the bounds of its contract."""
-    value = f"typed.{identifier(column.name)}"
-    beyond = [f"{value} < {column.minimum}"] if column.minimum is not None else []
-    beyond += [f"{value} > {column.maximum}"] if column.maximum is not None else []
     bounds = [f"mindestens {column.minimum:g}"] if column.minimum is not None else []
     bounds += [f"höchstens {column.maximum:g}"] if column.maximum is not None else []
     printed = ", ".join(bounds).replace(".", ",")
     reason = f"Der Wert liegt außerhalb des erlaubten Bereichs ({printed})."
     return f"""
         select row, {literal(column.name)}, null, 'out_of_range', {literal(reason)}, true
-        from typed where {" or ".join(beyond)}
+        from suspect where {_beyond(column)}
     """
 
 
 def _accept(connection: duckdb.DuckDBPyConnection, layout: Layout) -> None:
     """The attributes of every record without a breach that bars it, with municipality and area."""
-    attributes = "".join(f", typed.{identifier(column.name)}" for column in layout.of_role("attribute"))
+    attributes = "".join(f", line.{identifier(column.name)}" for column in layout.of_role("attribute"))
     connection.execute(
         f"""
-        create temp table accepted as
-        select placed.row, placed.municipality, placed.area{attributes}
-        from placed
-        inner join typed using (row)
+        create temp view accepted as
+        select line.row, address.placed_municipality as municipality, address.placed_area as area{attributes}
+        from line
+        inner join address using ({_address(layout)})
         anti join (select row from breach where is_quarantined) as barred using (row)
         """
     )

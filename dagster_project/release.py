@@ -21,7 +21,7 @@ from typing import Any
 import duckdb
 
 from dagster_project.settings import RegionData
-from dagster_project.tables import identifier, literal, read_json, write_json
+from dagster_project.tables import connect, identifier, literal, read_json, write_json
 
 STORAGE_VERSION = "v1.0.0"  # DuckDB clients from 1.0 on can read it
 DIGEST_DIGITS = 12
@@ -154,7 +154,7 @@ def compare(data: RegionData, one: str, other: str) -> dict[str, Any]:
     first, second = _find(data, one), _find(data, other)
     before, after = (read_json(path / "manifest.json") for path in (first, second))
     keys = "geography, edition, level, area, period, indicator, breakdown"
-    with duckdb.connect() as connection:
+    with connect() as connection:
         for name, path in (("one", first), ("other", second)):
             mart = literal(path / "parquet" / "mart_indicator_value.parquet")
             connection.execute(f"create temp view {name} as select * from read_parquet({mart})")
@@ -200,7 +200,7 @@ def _write_tables(
     (candidate / "csv").mkdir()
     described = {**descriptions, "mart_check": Description(CHECK_DESCRIPTION, CHECK_COLUMNS)}
     rows: dict[str, int] = {}
-    with duckdb.connect() as connection:
+    with connect() as connection:
         _write_checks(connection, findings, candidate / "parquet" / "mart_check.parquet")
         database = literal(candidate / "marts.duckdb")
         connection.execute(f"attach {database} as marts (storage_version {literal(STORAGE_VERSION)})")

@@ -23,7 +23,7 @@ from dagster_project.declarations.yaml_files import AnyDeclared, read_file
 from dagster_project.landing import Arrival, CheckedFile, check_file, claimed
 from dagster_project.settings import Project
 from dagster_project.sharing import Fault
-from dagster_project.tables import identifier, literal
+from dagster_project.tables import connect, identifier, literal
 
 STREET_COLUMNS = ("ags", "street_key", "number_from", "suffix_from", "number_to", "suffix_to", "side", "area")
 HOUSE_NUMBERS = ("number_from", "number_to")
@@ -111,8 +111,7 @@ def check_delivery(
             f"ungelesen. Vereinbarte Namen (reguläre Ausdrücke):\n{names}"
         )
     given = _Given(contract, folder, region, areas, streets)
-    with tempfile.TemporaryDirectory() as workspace, duckdb.connect() as connection:
-        connection.execute(f"set temp_directory = {literal(workspace)}")
+    with tempfile.TemporaryDirectory() as workspace, connect(spill=Path(workspace)) as connection:
         checked = check_file(
             connection, contract, arrival, Path(workspace), lambda: _know_places(connection, given, arrival)
         )

@@ -79,6 +79,11 @@ class RegionData:
         return self.root / "quarantine"
 
     @property
+    def spill(self) -> Path:
+        """What does not fit into memory while rows are read; not there otherwise."""
+        return self.root / ".spill"
+
+    @property
     def judged(self) -> Path:
         """Which deliveries are in force, and every finding of gate 1 (written by `gate`)."""
         return self.root / "judged"

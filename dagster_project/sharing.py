@@ -18,12 +18,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import jinja2
 
 from dagster_project.declarations import Column, Contract, FileLayout
 from dagster_project.settings import RegionData, project
-from dagster_project.tables import CONFIDENTIAL, literal, read_json, write_json
+from dagster_project.tables import CONFIDENTIAL, connect, literal, read_json, write_json
 
 Receipt = Mapping[str, Any]
 
@@ -202,7 +201,7 @@ def load_faults(data: RegionData, receipt: Receipt) -> list[Fault]:
     path = data.quarantine / receipt["source"] / f"{receipt['delivery']}.parquet"
     if not path.is_file():
         return []
-    with duckdb.connect() as connection:
+    with connect() as connection:
         found = connection.execute(
             f"""
             select row, column_name, value, rule, reason, is_quarantined from read_parquet({literal(path)})

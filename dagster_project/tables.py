@@ -14,6 +14,22 @@ import duckdb
 import pandas as pd
 
 CONFIDENTIAL = 0o600
+MEMORY = "4GB"
+
+
+def memory_limit() -> str:
+    """What one database may take, in DuckDB's words: `SOZIALRAUM_MEMORY`, for dbt's too; default 4 GB."""
+    return os.environ.get("SOZIALRAUM_MEMORY", MEMORY)
+
+
+def connect(spill: Path | None = None, threads: int | None = None) -> duckdb.DuckDBPyConnection:
+    """A database in memory within the limit; what does not fit goes to the folder `spill` and no other.
+
+    Without one, what does not fit is an error: nothing may spill into a folder others read. `threads`: of one query;
+    default all there are.
+    """
+    config: dict[str, Any] = {"memory_limit": memory_limit(), "temp_directory": "" if spill is None else str(spill)}
+    return duckdb.connect(config=config if threads is None else {**config, "threads": threads})
 
 
 def literal(text: str | Path) -> str:
@@ -47,7 +63,7 @@ def write_frame(frame: pd.DataFrame, path: Path, types: dict[str, str] | None = 
         else identifier(name)
         for name in frame.columns
     )
-    with duckdb.connect() as connection:
+    with connect() as connection:
         connection.register("frame", frame)
         write_query(connection, f"select {columns} from frame", path)
 

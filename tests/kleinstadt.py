@@ -210,8 +210,12 @@ def _cases(residents: pd.DataFrame, random: np.random.Generator) -> pd.DataFrame
 def _write_project(town: Kleinstadt) -> None:
     root = town.project.root
     town.contracts.mkdir(parents=True)
-    for name in ("dbt", "expectations", "reports"):
+    for name in ("dbt", "reports"):
         (root / name).symlink_to(CHECKOUT / name)
+    (root / "expectations").mkdir()
+    for suite in (CHECKOUT / "expectations").glob("*.yml"):
+        if yaml.safe_load(suite.read_text(encoding="utf-8")).get("source") in (None, *CONTRACTS):
+            (root / "expectations" / suite.name).symlink_to(suite)
     for contract in CONTRACTS:
         shutil.copy(CHECKOUT / "sources" / "berlin" / "contracts" / f"{contract}.yml", town.contracts)
     _write_yaml(_region(), town.project.sources / REGION / "region.yml")

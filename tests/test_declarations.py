@@ -80,8 +80,8 @@ OWN_FILES: dict[str, dict[str, Any]] = {
 def project(own_kleinstadt: Kleinstadt) -> Project:
     """The made-up town with its own indicators and expectations instead of the checkout's."""
     root = own_kleinstadt.project.root
-    for link in ("dbt", "expectations"):
-        (root / link).unlink()
+    (root / "dbt").unlink()
+    shutil.rmtree(root / "expectations")
     shutil.copytree(CHECKOUT / "dbt" / "models" / "observations", root / "dbt" / "models" / "observations")
     for file, content in OWN_FILES.items():
         write(root / file, content)

@@ -105,6 +105,9 @@ def _support_references(declared: Declarations) -> list[Mistake]:
             mistakes += _reference(file, f"support.bases.{name}.level", basis.level, [finest.id])
             for measure in basis.sum:
                 mistakes += _reference(file, f"support.bases.{name}.sum", measure, declared.universes)
+    weights = {name for points in region.support.points.values() for file in points.files for name in file.weights}
+    for truth in region.support.truths:
+        mistakes += _reference(file, "support.truths", truth, {*declared.universes, *weights})
     for universe in region.support.universes:
         mistakes += _reference(file, f"support.universes.{universe}", universe, set(declared.universes.values()))
     return mistakes

@@ -13,6 +13,7 @@ from dagster_project.declarations.base import DecimalSign, Declared, Delimiter, 
 
 RESIDENTS: Identifier = "residents"
 AREA: Identifier = "area"
+TRUTH = "truth:"  # in front of a measure that is no weight, but whose true split is known
 
 
 class PointFile(Declared):
@@ -72,12 +73,15 @@ class Support(Declared):
 
     A ladder lists bases from the best to the last resort; a source area takes the first on which it has any weight at
     all, and its plain area where it has none. `universes` holds a ladder for each universe of which measures speak.
+    `truths` are measures of records, or weights of points, whose true split is known: the error of all others is
+    fitted on them.
     """
 
     points: dict[Identifier, Points] = Field(default_factory=dict)
     bases: dict[Identifier, Basis] = Field(default_factory=dict)
     ladder: list[Identifier] = Field(default_factory=list, description="for every universe without one of its own")
     universes: dict[Identifier, list[Identifier]] = Field(default_factory=dict)
+    truths: list[Identifier] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def names_are_declared(self) -> Support:

@@ -2,9 +2,9 @@
 
 Reads  geography/{area,area_ancestor}.parquet, support/{need,mass}.parquet (written by dbt: which crosswalks the
        observations in force need, and how many live on each support area), and the point files of region.yml.
-Writes crosswalk/weight.parquet      what dbt applies: a weight per source area, target area, universe and day
-       crosswalk/stored/*.parquet    labels of points, overlays and weight tables, each named by the hash of all it
-                                     depends on; what is there is not computed again
+Writes crosswalk/weight.parquet    what dbt applies: a weight per source area, target area, universe and day
+       crosswalk/finding.parquet   what is to be known about each crosswalk, one number a row
+       crosswalk/stored/           labels of points, overlays and weight tables: what is there is not computed again
 
 Only what is needed is computed. Weights are formed on the finest published level of the reporting edition (or, for
 another edition of the same geography, on the level the figures were delivered on) and summed up to those above.
@@ -12,258 +12,217 @@ another edition of the same geography, on the level the figures were delivered o
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
-from functools import cached_property
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import duckdb
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from dagster_project.declarations import Geography, Region
 from dagster_project.declarations.support import AREA
-from dagster_project.geography import error, overlay, support, weights
-from dagster_project.geography.intake import find_file
+from dagster_project.geography import error, weights
+from dagster_project.geography.ground import Ground, Held, read
 from dagster_project.geography.layers import Atlas, Layer
 from dagster_project.geography.weights import Masses
-from dagster_project.tables import literal, write_frame
+from dagster_project.tables import write_frame
 
-WEIGHT_TYPES = {
-    "source_geography": "varchar", "source_edition": "varchar", "source_level": "varchar", "source_area": "varchar",
+NEED_TYPES = {
+    "source_geography": "varchar", "source_edition": "varchar", "source_level": "varchar",
     "universe": "varchar", "reference_date": "date",
-    "geography": "varchar", "edition": "varchar", "level": "varchar", "area": "varchar", "base_rank": "integer",
-    "weight": "double", "is_whole": "boolean", "basis": "varchar", "overdispersion": "double",
-    "share_of_target": "double", "coverage": "double",
 }  # fmt: skip
-CODE = "".join(
-    hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest() for module in (support, overlay, weights, error)
-)
+WEIGHT_TYPES = {
+    **NEED_TYPES,
+    "source_area": "varchar", "geography": "varchar", "edition": "varchar", "level": "varchar", "area": "varchar",
+    "level_rank": "integer", "base_rank": "integer", "weight": "double", "is_whole": "boolean", "basis": "varchar",
+    "source_mass": "double", "overdispersion": "double", "share_of_target": "double", "coverage": "double",
+}  # fmt: skip
+FINDING_TYPES = {**NEED_TYPES, "finding": "varchar", "basis": "varchar", "number": "double"}
+
+Positions = npt.NDArray[np.int64]
 
 
 def build(
     region: Region, geography: Geography, folders: list[Path], areas: Path, needs: Path, output: Path
 ) -> dict[str, int]:
-    """The weights for every need; returns how many tables were computed, reused, and rows written.
+    """The weights for every need; returns how many tables were computed, reused, and how many weights there are.
 
     `geography` is the one the region reports on; `areas`, `needs` and `output` are the folders geography/, support/
     and crosswalk/. Raises `GeographyError` in German.
     """
-    desk = _Desk(region, geography, folders, Atlas(areas), needs, output / "stored")
-    tables = [desk.crosswalk(*need) for need in desk.needs()]
-    rows = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(WEIGHT_TYPES))
-    write_frame(rows[list(WEIGHT_TYPES)], output / "weight.parquet", WEIGHT_TYPES)
-    return {"computed": desk.computed, "reused": desk.reused, "weights": len(rows)}
+    ground = Ground(region, geography, folders, Atlas(areas), needs / "mass.parquet", output / "stored")
+    crosswalks = [_Crosswalk(ground, *need) for need in _needs(ground, needs / "need.parquet")]
+    overdispersion = _overdispersion(ground, crosswalks)
+    tables = [crosswalk.rows(overdispersion) for crosswalk in crosswalks]
+    findings = [crosswalk.findings(overdispersion) for crosswalk in crosswalks]
+    _write(tables, WEIGHT_TYPES, output / "weight.parquet")
+    _write(findings, FINDING_TYPES, output / "finding.parquet")
+    return {"computed": len(ground.computed), "reused": len(ground.reused), "weights": sum(map(len, tables))}
 
 
-class _Desk:
-    """What the crosswalks of one region share: layers, points, labels, overlays, and the store of tables."""
+def _write(tables: list[pd.DataFrame], types: dict[str, str], path: Path) -> None:
+    rows = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(types))
+    write_frame(rows[list(types)], path, types)
 
-    def __init__(
-        self, region: Region, geography: Geography, folders: list[Path], atlas: Atlas, needs: Path, store: Path
-    ) -> None:
-        self.region, self.geography, self.folders = region, geography, folders
-        self.atlas, self.folder, self.store = atlas, needs, store
-        self.computed = self.reused = 0
-        self._points: dict[str, tuple[pd.DataFrame, str]] = {}
 
-    # ---------------------------------------------------------------- what is needed, on which levels
+def _needs(ground: Ground, path: Path) -> Iterator[tuple[Layer, str, str]]:
+    """Source layer, universe and reference date of every crosswalk the observations ask for."""
+    rows = read(path)
+    for row in rows.sort_values(list(rows.columns)).itertuples():
+        yield ground.atlas.layer(row.geography, row.edition, row.level), row.universe, str(row.reference_date)[:10]
 
-    def needs(self) -> list[tuple[Layer, str, str]]:
-        """Source layer, universe and reference date of every crosswalk the observations ask for."""
-        rows = _read(self.folder / "need.parquet")
-        return [
-            (self.atlas.layer(row.geography, row.edition, row.level), row.universe, str(row.reference_date)[:10])
-            for row in rows.sort_values(list(rows.columns)).itertuples()
+
+def _overdispersion(ground: Ground, crosswalks: list[_Crosswalk]) -> dict[str, float]:
+    """How unevenly people of one kind live, by basis: fitted over all source layers, each on its latest day.
+
+    On support areas it is fitted with the first basis of the common ladder that has them, and holds for all of them.
+    """
+    support = ground.region.support
+    areas = next((name for name in support.ladder if support.bases[name].level is not None), None)
+    fitted_with = {name: areas if basis.level is not None else name for name, basis in support.bases.items()}
+    latest = {crosswalk.source.digest: crosswalk for crosswalk in sorted(crosswalks, key=lambda item: item.day)}
+    wanted = {basis for basis in fitted_with.values() if basis is not None} | {AREA}
+    found = [crosswalk.moments(basis) for crosswalk in latest.values() for basis in sorted(wanted)]
+    fitted = {AREA: error.UNKNOWN_OF_AREA, **dict.fromkeys(fitted_with.values(), error.UNKNOWN)}
+    if found:
+        summed = pd.concat(found).groupby(["basis", "truth"], as_index=False)[["numerator", "denominator"]].sum()
+        values = {basis: error.overdispersion(rows) for basis, rows in summed.groupby("basis")}
+        fitted |= {basis: value for basis, value in values.items() if value >= 0}
+    return {AREA: fitted[AREA], **{name: fitted[basis] for name, basis in fitted_with.items()}}
+
+
+class _Crosswalk:
+    """From one source layer onto the reporting edition, for one universe and day."""
+
+    def __init__(self, ground: Ground, source: Layer, universe: str, day: str) -> None:
+        self.ground, self.source, self.universe, self.day = ground, source, universe, day
+        self.levels = self._levels()
+        self.target = ground.target(self.levels[0][1])
+        self.ladder = {name: ground.held(name, day) for name in ground.region.support.ladder_of(universe)}
+
+    def _levels(self) -> list[tuple[int, str]]:
+        """Rank and id of the levels the figures come onto: their own or the finest published one, and those above."""
+        geography, source = self.ground.geography, self.source
+        ids = [level.id for level in geography.levels]
+        own = ids.index(source.level) if source.geography == geography.id and source.level in ids else 0
+        return [(rank, level.id) for rank, level in enumerate(geography.levels) if level.published and rank >= own]
+
+    def rows(self, overdispersion: dict[str, float]) -> pd.DataFrame:
+        """The weights onto each level, as rows of `WEIGHT_TYPES`."""
+        rows = self.ground.stored("weights", self._depends_on(), self._weights)
+        return rows.assign(
+            **self._named(),
+            geography=self.target.geography,
+            edition=self.target.edition,
+            base_rank=self.levels[0][0],
+            overdispersion=rows["basis"].map(overdispersion),
+        )
+
+    def findings(self, overdispersion: dict[str, float]) -> pd.DataFrame:
+        """What is to be known about this crosswalk, as rows of `FINDING_TYPES`."""
+        rows = self.ground.stored("findings", self._depends_on(), self._findings)
+        bases = rows.loc[rows["finding"] == "sources_on_basis", "basis"]
+        fitted = pd.DataFrame({"finding": "overdispersion", "basis": bases, "number": bases.map(overdispersion)})
+        return pd.concat([rows, fitted]).assign(**self._named())
+
+    def _depends_on(self) -> list[str]:
+        parts = [self.source.digest, self.target.digest, repr(self.levels)]
+        return parts + [f"{name} {held.digest}" for name, held in self.ladder.items()]
+
+    def _findings(self) -> pd.DataFrame:
+        """One number a row; `basis` where it is about one rung of the ladder."""
+        rungs = [*self._masses(), self._land()]
+        weighted = weights.choose(rungs, error.NO_PAIRS)
+        slivers, square_metres = self.ground.slivers(self.source, self.target) if not self._by_key() else (0, 0.0)
+        rows: list[tuple[str, str | None, float]] = [
+            ("sources", None, len(self.source.keys)),
+            ("sources_without_target", None, len(self.source.keys) - weighted["source"].nunique()),
+            ("sources_split", None, int((weighted.groupby("source").size() > 1).sum())),
+            ("targets_without_source", None, len(self.target.keys) - weighted["target"].nunique()),
+            ("slivers", None, slivers),
+            ("square_metres_of_slivers", None, square_metres),
+            ("round_trip_error", None, weights.round_trip_error(rungs)),
         ]
+        on_basis = weighted.drop_duplicates("source")["basis"].value_counts().sort_index()
+        rows += [("sources_on_basis", str(basis), int(number)) for basis, number in on_basis.items()]
+        for name, held in self.ladder.items():
+            for where, layer in (("source", self.source), ("target", self.target)):
+                if held.points is not None:
+                    doubtful = self.ground.doubtful_points(held.points, layer)
+                    rows += [(f"{where}_{word}", name, number) for word, number in doubtful.items()]
+        return pd.DataFrame(rows, columns=["finding", "basis", "number"]).astype({"number": "float64"})
 
-    def _levels(self, source: Layer) -> list[tuple[int, str]]:
-        """Rank and id of the levels figures of a source come onto: its own or the finest published one, and above."""
-        ids = [level.id for level in self.geography.levels]
-        own = ids.index(source.level) if source.geography == self.geography.id and source.level in ids else 0
-        return [(rank, level.id) for rank, level in enumerate(self.geography.levels) if level.published and rank >= own]
+    def moments(self, basis: str) -> pd.DataFrame:
+        """How far this crosswalk's weights of one basis miss what is known."""
+        ground = self.ground
+        held = next(iter(self.ladder.values()), None) if basis == AREA else ground.held(basis, self.day)
+        if held is None:
+            return error.moments(self._land(), [], is_universe=False)
+        truths = [held] if basis == AREA else ground.truths(basis, self.day)
+        parts = [self.source.digest, self.target.digest, basis, held.digest, *(truth.digest for truth in truths)]
 
-    def _target(self, level: str) -> Layer:
-        return self.atlas.layer(self.geography.id, self.region.reporting_edition, level)
+        def compute() -> pd.DataFrame:
+            masses = self._land() if basis == AREA else self._mass(held)
+            is_universe = basis != AREA and held.points is None
+            return error.moments(masses, [self._mass(truth) for truth in truths], is_universe)
 
-    # ---------------------------------------------------------------- one crosswalk
+        return ground.stored("moments", parts, compute)
 
-    def crosswalk(self, source: Layer, universe: str, day: str) -> pd.DataFrame:
-        """Weights from a source layer onto each level, as rows of `WEIGHT_TYPES`."""
-        levels = self._levels(source)
-        target = self._target(levels[0][1])
-        ladder = {name: self._support(name, day) for name in self.region.support.ladder_of(universe)}
-        parts = [source.digest, target.digest, repr(levels), *(f"{name} {held[1]}" for name, held in ladder.items())]
-        rows = self._stored("weights", parts, lambda: self._weights(source, target, levels, ladder))
-        names = {"source_geography": source.geography, "source_edition": source.edition, "source_level": source.level}
-        reporting = {"geography": self.geography.id, "edition": self.region.reporting_edition}
-        return rows.assign(**names, **reporting, universe=universe, reference_date=day, base_rank=levels[0][0])
+    # ---------------------------------------------------------------- weights
 
-    def _weights(
-        self, source: Layer, target: Layer, levels: list[tuple[int, str]], ladder: dict[str, tuple[pd.DataFrame, str]]
-    ) -> pd.DataFrame:
-        masses = [self._masses(name, held, source, target) for name, held in ladder.items()]
-        touching = self._touching(source, target)
-        ground = Masses(AREA, self._within_municipality(source, target, self._pieces(source, target)))
-        base = weights.choose([*masses, ground], touching)
+    def _weights(self) -> pd.DataFrame:
+        rungs = [*self._masses(), self._land()]
+        base = weights.choose(rungs, self.ground.touching(self.source, self.target))
+        counted = {rung.basis for name, rung in zip(self.ladder, rungs, strict=False) if not self.ladder[name].points}
         found = []
-        for _, level in levels:
-            above = self.atlas.ancestors(target, level) if level != target.level else np.arange(len(target.keys))
-            layer = self._target(level)
-            lifted = weights.coarser(base, above)
-            shares, covered = weights.coverage(
-                [Masses(rung.basis, _lifted(rung.pairs, above)) for rung in (*masses, ground)], len(layer.keys)
-            )
-            lifted = lifted.merge(shares, on=["source", "target"], how="left")
+        for rank, level in self.levels:
+            layer = self.ground.target(level)
+            above = self._above(level)
+            shares, covered = weights.coverage([rung.lifted(above) for rung in rungs], len(layer.keys))
+            rows = weights.coarser(base, above).merge(shares, on=weights.PAIR, how="left")
             found.append(
                 pd.DataFrame(
                     {
-                        "source_area": source.keys[lifted["source"]],
+                        "source_area": self.source.keys[rows["source"]],
                         "level": level,
-                        "area": layer.keys[lifted["target"]],
-                        "weight": lifted["weight"],
-                        "is_whole": lifted["is_whole"],
-                        "basis": lifted["basis"],
-                        "overdispersion": lifted["basis"].map(error.overdispersion),
-                        "share_of_target": lifted["share"].fillna(0.0),
-                        "coverage": covered.reindex(lifted["target"]).to_numpy(),
+                        "level_rank": rank,
+                        "area": layer.keys[rows["target"]],
+                        "weight": rows["weight"],
+                        "is_whole": rows["is_whole"],
+                        "basis": rows["basis"],
+                        "source_mass": rows["source_mass"].where(rows["basis"].isin(counted)),
+                        "share_of_target": rows["share"].fillna(0.0),
+                        "coverage": covered.reindex(rows["target"]).to_numpy(),
                     }
                 )
             )
+            # a target that no source touches is there as well, without any source
+            alone = np.setdiff1d(np.arange(len(layer.keys)), rows["target"])
+            nobody = {"source_area": None, "weight": 0.0, "is_whole": False, "share_of_target": 0.0, "coverage": 0.0}
+            found.append(pd.DataFrame({"level": level, "level_rank": rank, "area": layer.keys[alone]}).assign(**nobody))
         return pd.concat(found, ignore_index=True)
 
-    # ---------------------------------------------------------------- support: who lives where
+    def _above(self, level: str) -> Positions:
+        """For each target area the position of the one above it on a level, or its own."""
+        if level == self.target.level:
+            return np.arange(len(self.target.keys))
+        return self.ground.atlas.ancestors(self.target, level)
 
-    def _support(self, basis: str, day: str) -> tuple[pd.DataFrame, str]:
-        """The masses of a basis on the day nearest to the one asked for, and a hash of them.
+    def _masses(self) -> list[Masses]:
+        return [self._mass(held) for held in self.ladder.values()]
 
-        Of points with their position (`point`), of areas with their key (`area`); both with `mass`.
-        """
-        declared = self.region.support.bases[basis]
-        if declared.points is not None:
-            points, digest = self._point_set(declared.points)
-            mass = sum((points[name] * factor for name, factor in declared.sum.items()), start=0 * points["x"])
-            mass = mass if declared.sum else points[support.COUNT]
-            return pd.DataFrame({"point": range(len(points)), "mass": mass.clip(lower=0)}), f"{digest} {declared!r}"
-        held = self._area_masses[self._area_masses["basis"] == basis]
-        days = pd.to_datetime(held["reference_date"])
-        distance = (days - pd.Timestamp(day)).abs()
-        nearest = held[days == days[distance.idxmin()]] if len(held) else held
-        return nearest[["area", "mass"]], _digest(nearest)
+    def _mass(self, held: Held) -> Masses:
+        return self.ground.masses(held, self.source, self.target)
 
-    @cached_property
-    def _area_masses(self) -> pd.DataFrame:
-        rows = _read(self.folder / "mass.parquet")
-        return rows.sort_values(["basis", "reference_date", "area"], ignore_index=True)
+    def _land(self) -> Masses:
+        """Plain area, the last rung of every ladder."""
+        return Masses(AREA, self.ground.pieces(self.source, self.target))
 
-    def _point_set(self, name: str) -> tuple[pd.DataFrame, str]:
-        if name not in self._points:
-            declared = self.region.support.points[name]
-            paths = [find_file(file.file, self.folders) for file in declared.files]
-            contents = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
-            points = support.read_points(declared, self.region.crs, self.folders)
-            self._points[name] = points, _hash([*contents, declared.model_dump_json(), self.region.crs])
-        return self._points[name]
+    def _by_key(self) -> bool:
+        return self.source.geography == self.target.geography and bool(self.ground.geography.street_register)
 
-    def _masses(self, name: str, held: tuple[pd.DataFrame, str], source: Layer, target: Layer) -> Masses:
-        declared, mass = self.region.support.bases[name], held[0]
-        if declared.points is not None:
-            points, digest = self._point_set(declared.points)
-            within = self.region.support.points[declared.points].within_metres
-            one, other = (self._labels(points, digest, layer, within)["area"] for layer in (source, target))
-            found = Masses.of(name, one.to_numpy(), other.to_numpy(), mass["mass"])
-        else:
-            assert declared.level is not None
-            ground = self._target(declared.level)
-            position = ground.positions(mass["area"])
-            known = position >= 0
-            one, other = (self._area_labels(ground, layer)[position[known]] for layer in (source, target))
-            found = Masses.of(name, one, other, mass["mass"].to_numpy()[known])
-        return Masses(name, self._within_municipality(source, target, found.pairs))
-
-    # ---------------------------------------------------------------- who lies where
-
-    def _labels(self, points: pd.DataFrame, digest: str, layer: Layer, within: float) -> pd.DataFrame:
-        def compute() -> pd.DataFrame:
-            found = support.label(points["x"].to_numpy(), points["y"].to_numpy(), layer.outlines, within)
-            return pd.DataFrame({"area": found.area, "how": found.how})
-
-        return self._stored("labels", [digest, layer.digest, str(within)], compute)
-
-    def _area_labels(self, ground: Layer, layer: Layer) -> Any:
-        """The area of a layer that each support area lies in: by key where the same geography knows it, else by
-        a point inside it.
-        """
-        if layer.geography == ground.geography:
-            own = self.atlas.layer(layer.geography, layer.edition, ground.level)
-            position = own.positions(pd.Series(ground.keys))
-            if (position >= 0).all():
-                return self.atlas.ancestors(own, layer.level)[position]
-        x, y = support.inner_points(ground.outlines)
-        return support.label(x, y, layer.outlines).area
-
-    def _touching(self, source: Layer, target: Layer) -> pd.DataFrame:
-        """All pairs with ground in common: exactly known where both editions are groups of the same support areas."""
-        for name in self.region.support.bases.values():
-            if name.level is not None and source.geography == self.geography.id:
-                ground = self._target(name.level)
-                pairs = pd.DataFrame(
-                    {
-                        "source": self._area_labels(ground, source),
-                        "target": self._area_labels(ground, target),
-                    }
-                ).drop_duplicates()
-                return pairs[(pairs["source"] >= 0) & (pairs["target"] >= 0)]
-        return self._within_municipality(source, target, self._pieces(source, target))
-
-    def _pieces(self, source: Layer, target: Layer) -> pd.DataFrame:
-        def compute() -> pd.DataFrame:
-            found = overlay.overlay(source.outlines, target.outlines)
-            return pd.DataFrame({"source": found.source, "target": found.target, "mass": found.square_metres})
-
-        return self._stored("overlay", [source.digest, target.digest], compute)
-
-    def _within_municipality(self, source: Layer, target: Layer, pairs: pd.DataFrame) -> pd.DataFrame:
-        """Pairs of one municipality: what a municipality's own areas hold stays in it, so that its total is kept.
-
-        Editions of one geography are free of this: a municipality's own border may have moved.
-        """
-        if source.geography == target.geography:
-            return pairs
-        known = pairs[(pairs["source"] >= 0) & (pairs["target"] >= 0)]
-        one, other = source.municipality[known["source"]], target.municipality[known["target"]]
-        foreign = known.index[(one != other) & (one != "") & (other != "")]
-        return pairs.drop(foreign)
-
-    # ---------------------------------------------------------------- the store
-
-    def _stored(self, kind: str, parts: list[str], compute: Callable[[], pd.DataFrame]) -> pd.DataFrame:
-        """A table by the hash of all it depends on: read where it is stored, else computed and stored."""
-        path = self.store / f"{kind}-{_hash([kind, CODE, *parts])}.parquet"
-        if path.is_file():
-            self.reused += 1
-        else:
-            self.computed += 1
-            write_frame(compute(), path)
-        return _read(path)
-
-
-def _lifted(pairs: pd.DataFrame, above: Any) -> pd.DataFrame:
-    """Pairs with the target on a level above, -1 staying outside."""
-    target = pairs["target"].to_numpy()
-    lifted = pairs.assign(target=np.where(target >= 0, above[target], -1))
-    return lifted.groupby(["source", "target"], as_index=False, sort=True)["mass"].sum()
-
-
-def _read(path: Path) -> pd.DataFrame:
-    with duckdb.connect() as connection:
-        return connection.execute(f"from read_parquet({literal(path)})").df()
-
-
-def _digest(frame: pd.DataFrame) -> str:
-    return hashlib.sha256(frame.to_csv(index=False).encode()).hexdigest()
-
-
-def _hash(parts: list[str]) -> str:
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:20]
+    def _named(self) -> dict[str, str]:
+        source = self.source
+        return dict(
+            zip(NEED_TYPES, (source.geography, source.edition, source.level, self.universe, self.day), strict=True)
+        )

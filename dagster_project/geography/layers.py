@@ -10,13 +10,12 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import shapely
 
-from dagster_project.tables import literal
+from dagster_project.tables import connect, literal
 
 Outlines = npt.NDArray[np.object_]
 Texts = npt.NDArray[np.object_]
@@ -46,6 +45,7 @@ class Atlas:
         self._areas = folder / "area.parquet"
         self._ancestors = folder / "area_ancestor.parquet"
         self._layers: dict[tuple[str, str, str], Layer] = {}
+        self._above: dict[tuple[str, str, str, str], npt.NDArray[np.int64]] = {}
 
     def layer(self, geography: str, edition: str, level: str) -> Layer:
         """The areas of a level that have an outline."""
@@ -72,6 +72,12 @@ class Atlas:
 
     def ancestors(self, lower: Layer, level: str) -> npt.NDArray[np.int64]:
         """For each area of a layer the position of the one above it on another level of the same edition, or -1."""
+        name = (lower.geography, lower.edition, lower.level, level)
+        if name not in self._above:
+            self._above[name] = self._positions_above(lower, level)
+        return self._above[name]
+
+    def _positions_above(self, lower: Layer, level: str) -> npt.NDArray[np.int64]:
         rows = self._rows(
             f"""
             select area, ancestor from read_parquet({literal(self._ancestors)})
@@ -84,5 +90,5 @@ class Atlas:
 
     @staticmethod
     def _rows(query: str, parameters: tuple[str, ...]) -> pd.DataFrame:
-        with duckdb.connect() as connection:
+        with connect() as connection:
             return connection.execute(query, list(parameters)).df()

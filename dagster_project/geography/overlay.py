@@ -21,17 +21,16 @@ SLIVER_METRES = 0.5  # a piece narrower than that is two drawings of one border
 
 @dataclass(frozen=True)
 class Pieces:
-    """Positions of source and target, and the square metres they share; `slivers` were dropped, with their area."""
+    """Positions of source and target, the square metres they share, and which of them are slivers."""
 
     source: Integers
     target: Integers
     square_metres: Floats
-    slivers: int
-    sliver_square_metres: float
+    is_sliver: npt.NDArray[np.bool_]
 
 
 def overlay(sources: Outlines, targets: Outlines) -> Pieces:
-    """All pieces that the areas share, without slivers: less than 1 m², or area by perimeter below 0.5 m."""
+    """All pieces that the areas share; a sliver is below 1 m², or narrower than 0.5 m (area by perimeter)."""
     source, target = _meeting(sources, targets)
     shapely.prepare(targets)
     square_metres, metres = np.empty(len(source)), np.empty(len(source))
@@ -41,12 +40,9 @@ def overlay(sources: Outlines, targets: Outlines) -> Pieces:
     pieces = shapely.intersection(sources[source[~inside]], targets[target[~inside]])
     square_metres[~inside] = shapely.area(pieces)
     metres[~inside] = shapely.length(pieces)
-    touching = square_metres == 0
-    sliver = ~touching & ((square_metres < SLIVER_M2) | (square_metres < SLIVER_METRES * metres))
-    kept = ~touching & ~sliver
-    return Pieces(
-        source[kept], target[kept], square_metres[kept], int(sliver.sum()), float(square_metres[sliver].sum())
-    )
+    sliver = (square_metres < SLIVER_M2) | (square_metres < SLIVER_METRES * metres)
+    shared = square_metres > 0
+    return Pieces(source[shared], target[shared], square_metres[shared], sliver[shared])
 
 
 def _meeting(sources: Outlines, targets: Outlines) -> tuple[Integers, Integers]:

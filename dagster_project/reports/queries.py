@@ -15,6 +15,7 @@ from typing import Any, Self
 import duckdb
 
 from dagster_project.reports.errors import PageError, first_line
+from dagster_project.tables import memory_limit
 
 _REFERENCE = re.compile(r"\$\{\s*([^}]*?)\s*\}")
 _TABLE_FUNCTIONS = ("unnest", "range", "generate_series")
@@ -116,6 +117,7 @@ class Database:
             ":memory:",
             config={
                 "threads": 1,
+                "memory_limit": memory_limit(),
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
                 "python_enable_replacements": False,

@@ -2,3 +2,16 @@
 {% macro worse_class(one, other) -%}
     greatest(coalesce({{ one }}, {{ other }}), coalesce({{ other }}, {{ one }}))
 {%- endmacro %}
+
+{#
+    Variance of the part of a source area's figure that falls into a target area. Like lives beside like, so that not
+    each person falls on its own: of `mass` people among whom `value` were counted x (1 - x/M) w (1-w) (1 + (M-1) ρ);
+    at least a tenth of them count as not among them, for the two are never counted in one moment by the same rules.
+    Where the mass is unknown the beta-binomial x w (1-w) (1 + (x-1) ρ).
+#}
+{% macro variance_of_piece(value, weight, mass, overdispersion) -%}
+    {{ value }} * {{ weight }} * (1 - {{ weight }}) * case
+        when {{ mass }} is null then 1 + greatest({{ value }} - 1, 0) * {{ overdispersion }}
+        else greatest(1 - {{ value }} / nullif({{ mass }}, 0), 0.1) * (1 + greatest({{ mass }} - 1, 0) * {{ overdispersion }})
+    end
+{%- endmacro %}

@@ -1,6 +1,7 @@
 -- counts carried over onto the reporting edition, with what is known about their error: the bounds that must hold, the
--- standard error of the beta-binomial model, and the class that follows from it.
+-- standard error of the model (see the macro), and the class that follows from it.
 -- A source area without a figure leaves its targets without one, and says which share of their people is missing.
+-- What an office estimated for parts of its municipality is exact for the whole of it, but no bound below that.
 with foreign_count as (
 
     select * from {{ ref('core_foreign_count') }}
@@ -10,6 +11,16 @@ with foreign_count as (
 weight as (
 
     select * from {{ source('crosswalk', 'weight') }}
+
+),
+
+municipality_level as (
+
+    select distinct area.geography, area.edition, area.level_rank
+    from {{ source('geography', 'area') }} as area
+    inner join {{ source('catalogue', 'region') }} as region
+        on area.geography = region.geography
+        and area.level = region.municipality_level
 
 ),
 
@@ -35,14 +46,19 @@ part as (
         weight.edition,
         weight.level,
         weight.area,
+        weight.source_area,
         weight.base_rank,
         weight.weight,
         weight.is_whole,
         weight.basis,
+        weight.source_mass,
         weight.overdispersion,
         weight.share_of_target,
         weight.coverage,
-        foreign_count.value
+        foreign_count.value,
+        case
+            when foreign_count.status = 'estimated' and weight.level_rank < municipality_level.level_rank then 1 else 0
+        end as is_estimate
     from delivered
     inner join weight
         on delivered.geography = weight.source_geography
@@ -50,6 +66,9 @@ part as (
         and delivered.level = weight.source_level
         and delivered.universe = weight.universe
         and delivered.reference_date = weight.reference_date
+    inner join municipality_level
+        on weight.geography = municipality_level.geography
+        and weight.edition = municipality_level.edition
     left join foreign_count
         on delivered.geography = foreign_count.geography
         and delivered.edition = foreign_count.edition
@@ -66,18 +85,16 @@ summed as (
     select
         source, source_geography, source_edition, source_level, base_rank,
         geography, edition, level, area, period, reference_date, measure, universe,
-        count(case when weight > 0 and value is null then 1 end) as parts_without_value,
+        count(case when weight > 0 and value is null or source_area is null then 1 end) as parts_without_value,
         sum(case when weight > 0 then weight * value else 0 end) as value,
-        sum(case when is_whole then value else 0 end) as lower_bound,
-        sum(value) as upper_bound,
+        case when max(is_estimate) = 0 then sum(case when is_whole then value else 0 end) end as lower_bound,
+        case when max(is_estimate) = 0 then sum(value) end as upper_bound,
+        max(is_estimate) as is_estimate,
         sum(case when is_whole then 0 else weight * value end) as split_value,
-        -- a source area's people go together: not each falls on its own
-        sum(
-            value * weight * (1 - weight)
-            * (1 + case when value > 1 then (value - 1) * overdispersion else 0 end)
-        ) as variance,
+        sum({{ variance_of_piece('value', 'weight', 'source_mass', 'overdispersion') }}) as variance,
         count(case when weight > 0 and not is_whole then 1 end) as split_parts,
         count(case when weight > 0 then 1 end) as parts,
+        count(case when weight > 0 then value end) as parts_with_value,
         sum(case when value is null then share_of_target else 0 end) + 1 - coalesce(max(coverage), 1) as missing_share,
         max(coverage) as coverage,
         min(basis) as first_basis,
@@ -101,7 +118,6 @@ ranked as (
                 base_rank desc, source_geography, source_edition, source_level, source
         ) as preference
     from summed
-    where parts > 0
 
 ),
 
@@ -112,7 +128,7 @@ judged as (
         sqrt(variance) as standard_error,
         case
             when parts_without_value > 0 then null
-            when split_parts = 0 or variance = 0 and split_value = 0 then 'A'
+            when is_estimate = 0 and (split_parts = 0 or variance = 0 and split_value = 0) then 'A'
             when sqrt(variance) <= 0.1 * value then 'B'
             when sqrt(variance) <= 0.2 * value then 'C'
             else 'D'
@@ -132,7 +148,9 @@ select
     source_level,
     case when parts_without_value = 0 then round(value, 6) end as value,
     case when parts_without_value = 0 then 'reported' else 'missing' end as status,
-    case when parts_without_value > 0 then 'incomplete_parts' end as reason,
+    case
+        when parts_without_value > 0 then case when parts_with_value = 0 then 'not_delivered' else 'incomplete_parts' end
+    end as reason,
     case when parts_without_value = 0 then lower_bound end as lower_bound,
     case when parts_without_value = 0 then upper_bound end as upper_bound,
     case when parts_without_value = 0 then standard_error end as standard_error,

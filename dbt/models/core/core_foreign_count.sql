@@ -33,7 +33,8 @@ select
     observation.source,
     observation.measure,
     measure.universe,
-    observation.value
+    observation.value,
+    observation.status
 from observation
 inner join measure on observation.measure = measure.measure
 left join delivered

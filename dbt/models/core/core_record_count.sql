@@ -1,4 +1,4 @@
--- counts of records on every level: an area without any has none, if all its municipalities delivered; else the
+-- counts of records on every published level: an area without any has none, if all its municipalities delivered; else the
 -- count is missing
 with observation as (
 
@@ -55,6 +55,14 @@ counted_measure as (
 
 ),
 
+published_level as (
+
+    select distinct geography, edition, level
+    from area
+    where is_published
+
+),
+
 -- an area lies in one municipality, or is made of several
 area_municipality as (
 
@@ -97,6 +105,10 @@ coverage as (
     inner join area_municipality
         on counted_measure.geography = area_municipality.geography
         and counted_measure.edition = area_municipality.edition
+    inner join published_level
+        on area_municipality.geography = published_level.geography
+        and area_municipality.edition = published_level.edition
+        and area_municipality.level = published_level.level
     left join delivered_municipality
         on counted_measure.source = delivered_municipality.source
         and counted_measure.period = delivered_municipality.period
@@ -115,6 +127,10 @@ total as (
         sum(observation.value) as total
     from observation
     inner join ancestor on {{ same_area('observation', 'ancestor') }}
+    inner join published_level
+        on ancestor.geography = published_level.geography
+        and ancestor.edition = published_level.edition
+        and ancestor.ancestor_level = published_level.level
     group by
         observation.geography, observation.edition, ancestor.ancestor_level, ancestor.ancestor, observation.period,
         observation.reference_date, observation.measure

@@ -56,7 +56,8 @@ counted as (
             when by_post.districts is null or by_post.voters = 0 then 0
             when total.card_holders > 0 then by_post.voters * district.card_holders / nullif(total.card_holders, 0)
             else by_post.voters * district.eligible / nullif(total.eligible, 0)
-        end as voters
+        end as voters,
+        coalesce(by_post.voters, 0) > 0 as has_votes_by_post
     from district
     inner join total on district.delivery = total.delivery
     left join by_post on district.delivery = by_post.delivery
@@ -65,9 +66,11 @@ counted as (
 
 combined as (
 
-    select {{ observation_keys() }}, concat('eligible_voters_', election) as measure, eligible as value from counted
+    select {{ observation_keys() }}, concat('eligible_voters_', election) as measure, eligible as value, false as is_estimate
+    from counted
     union all
-    select {{ observation_keys() }}, concat('voters_', election) as measure, voters as value from counted
+    select {{ observation_keys() }}, concat('voters_', election) as measure, voters as value, has_votes_by_post as is_estimate
+    from counted
 
 )
 
@@ -76,5 +79,5 @@ select
     measure,
     true as additive,
     value,
-    case when value is null then 'missing' else 'reported' end as status
+    case when value is null then 'missing' when is_estimate then 'estimated' else 'reported' end as status
 from combined
