@@ -211,9 +211,9 @@ class Ground:
 
 
 def read(path: Path) -> pd.DataFrame:
-    """A Parquet file as a frame."""
+    """A Parquet file as a frame; a file that dbt writes without rows holds one of nothing but nulls."""
     with connect() as connection:
-        return connection.execute(f"from read_parquet({literal(path)})").df()
+        return connection.execute(f"from read_parquet({literal(path)})").df().dropna(how="all")
 
 
 def _within_municipality(source: Layer, target: Layer, pairs: pd.DataFrame) -> pd.DataFrame:
