@@ -69,9 +69,9 @@ def write_frame(frame: pd.DataFrame, path: Path, types: dict[str, str] | None = 
 
 
 def read_frame(path: Path, columns: str = "*") -> pd.DataFrame:
-    """The rows of a Parquet file as a frame."""
-    with duckdb.connect() as connection:
-        return connection.execute(f"select {columns} from read_parquet({literal(path)})").df()
+    """The rows of a Parquet file as a frame; a file that dbt writes without rows holds one of nothing but nulls."""
+    with connect() as connection:
+        return connection.execute(f"select {columns} from read_parquet({literal(path)})").df().dropna(how="all")
 
 
 def write_json(content: Any, path: Path) -> None:
