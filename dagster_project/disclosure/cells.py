@@ -345,15 +345,19 @@ def _number_relations(sheet: Sheet, relations: list[NamedRelation]) -> list[str]
     mistakes: list[str] = []
     place = {column: index for index, column in enumerate(sheet.columns)}
     _solve_parts(sheet, relations, place)
+    shares = {(use.whole, use.columns[0]) for use in sheet.uses if use.whole is not None}
+    # two sources need not agree on what no address places
+    placed = ~sheet.areas["is_unallocated"].to_numpy(bool)
     rests: list[Integers] = []
     numbered: list[Relation] = []
     for whole, parts, exact in relations:
         places = [place[part] for part in parts]
         rest = sheet.value[:, place[whole]] - sheet.value[:, places].sum(axis=1)
-        certain = sheet.given[:, [place[whole], *places]].all(axis=1)
+        where = placed if (whole, parts[0]) in shares and not exact else np.ones(len(rest), bool)
+        certain = sheet.given[:, [place[whole], *places]].all(axis=1) & where
         wrong = certain & ((rest != 0) if exact else (rest < 0))
         mistakes += [_names_relation(sheet, whole, parts, int(node), exact) for node in np.flatnonzero(wrong)]
-        holds = (rest == 0) if exact else (rest >= 0)
+        holds = ((rest == 0) if exact else (rest >= 0)) & where
         if exact:
             numbered.append(Relation((place[whole], *places), (-1, *[1] * len(places)), holds))
         else:

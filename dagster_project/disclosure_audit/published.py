@@ -27,6 +27,7 @@ Floats = npt.NDArray[np.float64]
 Measure = tuple[str, date, int]  # measure, reference date, years summed up
 AREA = ["geography", "edition", "level", "area"]
 CELL = [*AREA, "period", "indicator"]
+REST, SHARE_REST = "?", "?~"
 
 # what must be gone from a row beside a number that is hidden, in whatever mart the row stands
 TELLING = (
@@ -190,7 +191,7 @@ def _populations(declared: Declarations, areas: pd.DataFrame) -> pd.DataFrame:
 
 
 def _relations(declared: Declarations, measures: list[Measure]) -> list[dict[Measure, int]]:
-    """Each equation sums to zero; a name beginning with ? is a remainder nobody prints."""
+    """Each equation sums to zero; a name beginning with `REST` is a remainder nobody prints."""
     found: list[dict[Measure, int]] = []
     days: dict[str, set[date]] = {}
     for name, day, _ in measures:
@@ -206,13 +207,13 @@ def _relations(declared: Declarations, measures: list[Measure]) -> list[dict[Mea
         for indicator in declared.reported_indicators.values()
         if indicator.kind in ("share", "reported_share") and indicator.denominator
     ]
-    named = [(relation.whole, relation.parts, relation.exact) for relation in declared.relations]
-    named += [(whole, (part,), False) for whole, part in dict.fromkeys(shares)]
-    for whole, parts, exact in dict.fromkeys(named):
+    named = [(relation.whole, relation.parts, relation.exact, REST) for relation in declared.relations]
+    named += [(whole, (part,), False, SHARE_REST) for whole, part in dict.fromkeys(shares)]
+    for whole, parts, exact, rest in dict.fromkeys(named):
         for day, years in sorted(spans):
             equation = {(whole, day, years): -1, **{(part, day, years): 1 for part in parts}}
             if not exact:
-                equation[f"?{whole} - {' - '.join(parts)}", day, years] = 1
+                equation[f"{rest}{whole} - {' - '.join(parts)}", day, years] = 1
             if any(measure in measures for measure in equation):
                 found.append(equation)
     return _telling(found, set(measures))
@@ -249,7 +250,7 @@ def _matrix(
     cells: list[Any] = []
     signs: list[Any] = []
     summed = [
-        index for index, (name, _, _) in enumerate(measures) if not name.startswith("?") and _sums(declared, name)
+        index for index, (name, _, _) in enumerate(measures) if not name.startswith(REST) and _sums(declared, name)
     ]
     number = {parent: index for index, parent in enumerate(sorted({parent for parent in above if parent >= 0}))}
     for child, parent in enumerate(above):
@@ -263,11 +264,14 @@ def _matrix(
         signs.append(-np.ones(len(summed)))
     start = len(number) * width
     every = np.arange(len(areas))
+    placed = np.flatnonzero(~areas["is_unallocated"].to_numpy(bool))
     for index, equation in enumerate(equations):
+        # part and whole of a share may come from two sources, which need not agree on what no address places
+        where = placed if any(name.startswith(SHARE_REST) for name, _, _ in equation) else every
         for measure, sign in equation.items():
-            rows.append(start + index * len(areas) + every)
-            cells.append(every * width + place[measure])
-            signs.append(np.full(len(areas), float(sign)))
+            rows.append(start + index * len(areas) + where)
+            cells.append(where * width + place[measure])
+            signs.append(np.full(len(where), float(sign)))
     shape = (start + len(equations) * len(areas), len(areas) * width)
     matrix = (
         sparse.csr_array((np.concatenate(signs), (np.concatenate(rows), np.concatenate(cells))), shape=shape)
@@ -282,7 +286,7 @@ def _matrix(
         )
         for equation in equations
         for rest in equation
-        if rest[0].startswith("?")
+        if rest[0].startswith(REST)
     ]
     return matrix, remainders
 
