@@ -3,22 +3,25 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
-# which region `make demo` shows: one that the simulator can write
+# which region `make demo` and `make reports` show; the simulator can write this one
 REGION ?= musterkreis
 
-.PHONY: demo test dev bench check clean
+.PHONY: demo test dev bench check reports clean
 
 demo: $(INSTALLED)
 	$(BIN)/sozialraum demo $(REGION)
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 dev: $(INSTALLED)
 	$(BIN)/sozialraum dev
 
+reports: $(INSTALLED)
+	$(BIN)/sozialraum reports $(REGION)
+
 bench: $(INSTALLED)
-	$(BIN)/python tests/bench/bench.py
+	for file in tests/bench/bench_*.py; do $(BIN)/python $$file || exit 1; done
 
 check: $(INSTALLED)
 	$(BIN)/sozialraum check

@@ -28,6 +28,7 @@ TABLES: dict[str, dict[str, str]] = {
         "source": "varchar", "title": "varchar", "owner": "varchar", "description": "varchar", "licence": "varchar",
         "origin": "varchar", "legal_basis": "varchar", "purpose": "varchar", "cadence": "varchar",
         "geography": "varchar", "publication": "varchar", "shape": "varchar",
+        "due_days": "integer",
     },
     "municipality": {
         "municipality": "varchar", "name": "varchar", "region_sender": "varchar",
@@ -68,7 +69,11 @@ def build(declared: Declarations, output: Path) -> dict[str, int]:
     rows: dict[str, list[dict[str, Any]]] = {
         "region": [_region(declared)],
         "source": [
-            {"source": contract.id, **contract.model_dump(include=set(TABLES["source"]))}
+            {
+                "source": contract.id,
+                **contract.model_dump(include=set(TABLES["source"])),
+                "due_days": contract.due.days_after if contract.due else None,
+            }
             for contract in declared.contracts.values()
         ],
         "municipality": [

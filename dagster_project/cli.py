@@ -72,9 +72,10 @@ def _parser() -> argparse.ArgumentParser:
         "release", metavar="ID"
     )
     add("diff", _diff, "What changed between two releases.").add_argument("release", nargs=2, metavar="ID")
-    add("reports", _reports, "Render the pages of the release in force into a folder.", reads=False).add_argument(
-        "output", type=Path
-    )
+    pages = add("reports", _reports, "Render the pages of the release in force; only what changed anew.", reads=False)
+    pages.add_argument("output", type=Path, nargs="?", help="folder of the site; else the region's own")
+    pages.add_argument("--serve", action="store_true", help="for authors: show the site here and rebuild it on save")
+    pages.add_argument("--port", type=int, default=8000, help="where --serve listens, on this computer only")
     check = add("check-delivery", _check_delivery, "Check a file against its contract, before it is sent.", "")
     check.add_argument("file", type=Path)
     check.add_argument("--contract", type=Path, required=True, metavar="FILE", help="the contract's YAML file")
@@ -423,16 +424,24 @@ def _diff(options: argparse.Namespace) -> int:
 def _reports(options: argparse.Namespace) -> int:
     from dagster_project import release, reports
 
-    standing = release.current(region_data(options.region))
-    if standing is None:
+    data = region_data(options.region)
+    if release.current(data) is None:
         print(f"{options.region}: es gibt noch keine Veröffentlichung", file=sys.stderr)
         return WRONG_INPUT
+    output = options.output or data.root / "site"
+    marts, pages = data.current / "marts.duckdb", project().reports
     try:
-        report = reports.render_site(standing.path / "marts.duckdb", project().reports, options.output)
-    except reports.PageError as error:
+        if options.serve:
+            with reports.serve(marts.resolve, pages, output, cache=data.charts, port=options.port) as (address, wait):
+                print(f"Vorschau: {address} (Ende mit Strg+C)", flush=True)
+                wait()
+        report = reports.render_site(marts.resolve(), pages, output, cache=data.charts, update=True)
+    except KeyboardInterrupt:
+        return DONE
+    except (reports.PageError, FileExistsError, OSError) as error:
         print(error, file=sys.stderr)
         return WRONG_INPUT
-    print(f"{report.pages} Seiten in {options.output}")
+    print(f"{report.rendered} von {sum(report.pages.values())} Seiten neu in {output}")
     return DONE
 
 

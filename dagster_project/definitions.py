@@ -335,7 +335,9 @@ class _Wiring:
                     inputs=transform.marts_inputs(self.data),
                     descriptions=self._descriptions(),
                     audit=self._audit,
-                    render=lambda marts, site: reports.render_site(marts, self.root.reports, site),
+                    render=lambda marts, site: reports.render_site(
+                        marts, self.root.reports, site, cache=self.data.charts
+                    ),
                 )
             log.info("Veröffentlichung %s: %s", "neu" if made.created else "unverändert", made.id)
             return dg.MaterializeResult(metadata={"release": made.id, "created": made.created})

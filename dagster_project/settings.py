@@ -133,6 +133,11 @@ class RegionData:
         return self.root / "dbt_target"
 
     @property
+    def charts(self) -> Path:
+        """Charts drawn before, by the hash of what they show (written by `reports`); may be deleted at any time."""
+        return self.root / "charts"
+
+    @property
     def releases(self) -> Path:
         return self.root / "releases"
 

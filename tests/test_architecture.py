@@ -70,6 +70,8 @@ def test_stages_do_not_import_each_other(path: Path) -> None:
         ("dbt", {"transform"}),
         ("geopandas", {"geography"}),
         ("highspy", {"disclosure", "disclosure_audit"}),
+        ("vl_convert", {"reports"}),
+        ("weasyprint", {"reports"}),
     ],
 )
 def test_each_heavy_library_has_one_home(library: str, homes: set[str]) -> None:

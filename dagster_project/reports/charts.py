@@ -1,152 +1,280 @@
-"""Line and bar charts as numbers for an SVG template: every coordinate is an int or ready text.
+"""What the charts look like: Vega-Lite specifications from measures, with every number written out in German.
 
-Reads measures, writes nothing. Coordinates are units of the view box.
+Reads measures, writes nothing. Sizes are pixels of a drawing that is scaled to its place.
 """
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from dagster_project.reports.errors import PageError
 from dagster_project.reports.measures import Measure
-from dagster_project.reports.wording import format_number, format_period
+from dagster_project.reports.vega import ACCENT, COMPARED, INK, SOFT
+from dagster_project.reports.wording import format_period
 
-WIDTH = 400
-_RIGHT, _TOP, _BOTTOM = 384, 14, 190
-_DIGIT_WIDTH = 7.3
-_BAR_STEP = 38
-
-
-def nice_ticks(low: float, high: float, wanted: int = 4) -> list[float]:
-    """About ``wanted`` round numbers that enclose low and high."""
-    span = (high - low) or abs(high) or 1.0
-    magnitude = 10.0 ** math.floor(math.log10(span / wanted))
-    step = next(factor * magnitude for factor in (1, 2, 2.5, 5, 10) if span / (factor * magnitude) <= wanted)
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [round(number * step, 10) for number in range(first, max(last, first + 1) + 1)]
+WIDTH = 460
+Spec = dict[str, Any]
+SERIES = {"dash": [[1, 0], [6, 4], [2, 3], [8, 3, 2, 3]], "range": [ACCENT, COMPARED, "#b3541e", "#6f5b9a"]}
 
 
-def line(periods: Sequence[tuple[str, date]], measures: Sequence[Measure]) -> dict[str, Any]:
-    """A time line, broken where there is no value; ``periods`` are (period, reference date) in their order.
+@dataclass(frozen=True)
+class Point:
+    """A value at a time; ``series`` tells lines apart, ``low`` and ``high`` bound its uncertainty."""
 
-    Raises PageError if no measure has a value.
-    """
-    values = _values(measures)
-    low, high = min(values), max(values)
-    from_zero = low >= 0 and low <= 0.6 * high
-    ticks = nice_ticks(min(low, 0) if from_zero else low, high)
-    tick_labels = [format_number(tick, _tick_decimals(ticks)) for tick in ticks]
-    left = 14 + math.ceil(_DIGIT_WIDTH * max(map(len, tick_labels)))
-    days = [reference.toordinal() for _, reference in periods]
-    span = days[-1] - days[0]
-    xs = [left + round((_RIGHT - left) * ((day - days[0]) / span if span else 0.5)) for day in days]
+    period: str
+    day: date
+    measure: Measure
+    series: str = ""
+    low: float | None = None
+    high: float | None = None
 
-    def y(number: float) -> int:
-        return _BOTTOM - round((_BOTTOM - _TOP) * (number - ticks[0]) / (ticks[-1] - ticks[0]))
 
-    ys = [None if measure.value is None else y(measure.value) for measure in measures]
-    labels = [format_period(period, reference) for period, reference in periods]
+def _days(day: date) -> int:
+    return day.toordinal() - date(1970, 1, 1).toordinal()
+
+
+def _rows(points: Sequence[Point], breaks: Sequence[date]) -> list[dict[str, Any]]:
+    """One row per value; ``part`` counts the unbroken stretches of a series."""
+    rows, parts = [], dict[str, tuple[int, date | None]]()
+    for point in points:
+        part, before = parts.get(point.series, (0, None))
+        broken = before is not None and any(before < day <= point.day for day in breaks)
+        if point.measure.value is None or broken:
+            part += 1
+        parts[point.series] = (part, point.day)
+        if point.measure.value is not None:
+            rows.append(
+                {
+                    "x": _days(point.day), "y": point.measure.value, "series": point.series, "part": part,
+                    "low": point.low, "high": point.high,
+                    "text": f"{format_period(point.period)}: {point.measure.full}",
+                }
+            )  # fmt: skip
+    return rows
+
+
+def _break_places(points: Sequence[Point], breaks: Sequence[date]) -> list[tuple[date, float]]:
+    days = sorted({point.day for point in points})
+    places = []
+    for day in sorted(breaks):
+        before, after = [d for d in days if d < day], [d for d in days if d >= day]
+        if before and after:
+            places.append((day, (_days(before[-1]) + _days(after[0])) / 2))
+    return places
+
+
+def _time_axis(points: Sequence[Point], most: int) -> dict[str, Any]:
+    """Years below the axis, the last one always, as many as fit."""
+    days = {point.day: point.period for point in points}
+    step = max(1, math.ceil(len(days) / most))
+    shown = [_days(day) for day in sorted(days)[::-1][::step]]
+    years = {day.year for day in days}
+    form = "%Y" if len(years) == len(days) else "%m/%y"
     return {
-        "description": _describe_line(labels, measures),
-        "ticks": [{"y": y(tick), "label": label} for tick, label in zip(ticks, tick_labels, strict=True)],
-        "zero": y(0) if ticks[0] <= 0 <= ticks[-1] else None,
-        "cut": not ticks[0] <= 0 <= ticks[-1],
-        "lines": _segments(xs, ys),
-        "points": [
-            {"x": x, "y": height, "text": f"{label}: {measure.full}"}
-            for x, height, label, measure in zip(xs, ys, labels, measures, strict=True)
-            if height is not None
-        ],
-        "dates": _date_ticks(xs, [period for period, _ in periods]),
-        "left": left,
-        "right": _RIGHT,
-        "bottom": _BOTTOM,
-        "width": WIDTH,
-        "height": _BOTTOM + 30,
-    }
+        "values": shown, "labelExpr": f"utcFormat(datum.value * 86400000, '{form}')", "grid": False, "title": None,
+        "labelFlush": False,
+    }  # fmt: skip
 
 
-def bars(names: Sequence[str], measures: Sequence[Measure]) -> dict[str, Any]:
-    """Horizontal bars, one a name, from a common zero; raises PageError if no measure has a value."""
-    values = _values(measures)
-    low, high = min(0.0, *values), max(0.0, *values)
-    span = (high - low) or 1.0
-    left, width = 4, WIDTH - 8
-    zero = left + round(width * -low / span)
-    drawn = []
-    for index, (name, measure) in enumerate(zip(names, measures, strict=True)):
-        end = zero if measure.value is None else left + round(width * (measure.value - low) / span)
-        text = measure.full
-        drawn.append(
+def starts_at_zero(points: Sequence[Point]) -> bool:
+    """Whether the upward axis of a time line starts at zero: not where its values would be a flat line far above."""
+    values = [point.measure.value for point in points if point.measure.value is not None]
+    return min(values) >= 0 and min(values) <= 0.6 * max(values)
+
+
+def line(
+    points: Sequence[Point],
+    breaks: Mapping[date, str] | None = None,
+    *,
+    width: int = WIDTH,
+    height: int = 190,
+    small: bool = False,
+    unit: str | None = None,
+) -> Spec:
+    """Time lines with a band of uncertainty, open where a value is missing or the series breaks; a ``small`` one
+    has fewer labels."""
+    gaps = dict(breaks or {})
+    rows = _rows(points, list(gaps))
+    names = list(dict.fromkeys(point.series for point in points))
+    colour: dict[str, Any] = {
+        "field": "series", "type": "nominal", "legend": None, "scale": {"domain": names, "range": SERIES["range"]},
+    }  # fmt: skip
+    dash = {"field": "series", "type": "nominal", "legend": None, "scale": {"domain": names, "range": SERIES["dash"]}}
+    if len(names) > 1:
+        colour["legend"] = dash["legend"] = {"orient": "top", "title": None, "symbolType": "stroke", "labelLimit": 190}
+    zero = starts_at_zero(points) or (small and min(row["y"] for row in rows) >= 0)
+    x = {"field": "x", "type": "quantitative", "axis": _time_axis(points, 3 if small else 8),
+         "scale": {"zero": False, "nice": False, "padding": 8}}  # fmt: skip
+    y = {"field": "y", "type": "quantitative", "title": unit, "axis": {"tickCount": 3 if small else 4},
+         "scale": {"zero": zero, "nice": True}}  # fmt: skip
+    layers: list[Spec] = []
+    if any(row["low"] is not None for row in rows):
+        layers.append(
             {
-                "y": index * _BAR_STEP,
-                "name": name if len(name) + len(text) <= 52 else name[: max(12, 49 - len(text))] + "…",
-                "text": text if len(text) <= 44 else text[:43] + "…",
-                "tooltip": f"{name}: {text}",
-                "x": min(zero, end),
-                "length": max(abs(end - zero), 0 if measure.value is None else 1),
+                "mark": {"type": "area", "opacity": 0.16, "clip": True},
+                "transform": [{"filter": "datum.low !== null"}],
+                "encoding": {"y": {"field": "low", "type": "quantitative", "title": unit}, "y2": {"field": "high"}},
             }
         )
-    known = [measure for measure in measures if measure.value is not None]
-    least, most = min(known, key=lambda m: m.value or 0.0), max(known, key=lambda m: m.value or 0.0)
-    return {
-        "description": f"{len(known)} von {len(names)} mit Wert: {least.text} bis {most.text}.",
-        "bars": drawn,
-        "zero": zero,
-        "width": WIDTH,
-        "height": len(drawn) * _BAR_STEP,
-    }
-
-
-def _values(measures: Sequence[Measure]) -> list[float]:
-    values = [measure.value for measure in measures if measure.value is not None]
-    if not values:
-        raise PageError("a chart needs at least one value")
-    return values
-
-
-def _describe_line(labels: Sequence[str], measures: Sequence[Measure]) -> str:
-    known = [index for index, measure in enumerate(measures) if measure.value is not None]
-    ends = dict.fromkeys((known[0], known[-1]))
-    parts = [f"{labels[index]}: {measures[index].full}" for index in ends]
-    gaps = [label for label, measure in zip(labels, measures, strict=True) if measure.value is None]
     if gaps:
-        parts.append(f"kein Wert für: {', '.join(gaps)}")
-    return "; ".join(parts) + "."
+        # the break lies before the first value that it changes, so midway between that and the value before
+        rules = [{"x": place, "text": f"Bruch: {gaps[day]}"} for day, place in _break_places(points, list(gaps))]
+        layers.append(
+            {
+                "data": {"values": rules},
+                "mark": {"type": "rule", "strokeDash": [3, 3], "stroke": SOFT, "strokeWidth": 1.2},
+                "encoding": {"x": {"field": "x", "type": "quantitative"}, "y": {"value": 0}, "y2": {"value": height},
+                             "color": {"value": SOFT}, "strokeDash": {"value": [3, 3]},
+                             "tooltip": {"field": "text", "type": "nominal"}},
+            }
+        )  # fmt: skip
+    layers += [
+        {"mark": {"type": "line", "strokeWidth": 2.4, "strokeJoin": "round"}, "encoding": {"strokeDash": dash}},
+        {
+            "mark": {"type": "point", "filled": True, "size": 34, "opacity": 1},
+            "encoding": {"tooltip": {"field": "text", "type": "nominal"}},
+        },
+    ]
+    encoding = {"x": x, "y": y, "color": colour, "detail": [{"field": "part", "type": "nominal"}]}
+    return {"data": {"values": rows}, "layer": layers, "encoding": encoding, "width": width, "height": height}
 
 
-def _tick_decimals(ticks: Sequence[float]) -> int:
-    step = ticks[1] - ticks[0]
-    return next((places for places in range(6) if abs(step * 10**places - round(step * 10**places)) < 1e-6), 6)
+def bars(names: Sequence[str], measures: Sequence[Measure], emphasised: Sequence[bool] = ()) -> Spec:
+    """Horizontal bars from a common zero, the name above each; no bar where there is no value."""
+    step = 40
+    marked = list(emphasised) or [False] * len(names)
+    rows = [
+        {
+            "row": index, "name": name if len(name) <= 44 else name[:43] + "…", "y": measure.value,
+            "text": measure.full if len(measure.full) <= 44 else measure.full[:43] + "…",
+            "full": f"{name}: {measure.full}", "marked": mark, "hidden": measure.value is None,
+        }
+        for index, (name, measure, mark) in enumerate(zip(names, measures, marked, strict=True))
+    ]  # fmt: skip
+    band = {"field": "row", "type": "ordinal", "axis": None, "scale": {"paddingInner": 0, "paddingOuter": 0}}
+    text = {"type": "text", "baseline": "alphabetic", "dy": -2, "fontSize": 12.5}
+    return {
+        "data": {"values": rows},
+        "width": WIDTH,
+        "height": {"step": step},
+        "encoding": {"y": band},
+        "layer": [
+            {
+                "mark": {"type": "bar", "height": 11, "yOffset": 10},
+                "encoding": {
+                    "x": {"field": "y", "type": "quantitative", "axis": None, "scale": {"zero": True, "nice": False}},
+                    "color": {"condition": {"test": "datum.marked", "value": COMPARED}, "value": ACCENT},
+                    "tooltip": {"field": "full", "type": "nominal"},
+                },
+            },
+            {
+                "mark": {**text, "align": "left"},
+                "encoding": {"x": {"value": 0}, "text": {"field": "name", "type": "nominal"}, "color": {"value": INK}},
+            },
+            {
+                "mark": {**text, "align": "right"},
+                "encoding": {"x": {"value": WIDTH}, "text": {"field": "text", "type": "nominal"},
+                             "color": {"condition": {"test": "datum.hidden", "value": SOFT}, "value": INK}},
+            },
+        ],
+    }  # fmt: skip
 
 
-def _segments(xs: Sequence[int], ys: Sequence[int | None]) -> list[str]:
-    """Polylines between the gaps."""
-    lines: list[list[str]] = [[]]
-    for x, y in zip(xs, ys, strict=True):
-        if y is None:
-            lines.append([])
-        else:
-            lines[-1].append(f"{x},{y}")
-    return [" ".join(points) for points in lines if len(points) > 1]
+def scatter(names: Sequence[str], across: Sequence[Measure], up: Sequence[Measure], titles: tuple[str, str]) -> Spec:
+    """Two measures of the same areas; areas without one of them are left out."""
+    rows = [
+        {"x": x.value, "y": y.value, "text": f"{name}: {x.full}; {y.full}"}
+        for name, x, y in zip(names, across, up, strict=True)
+        if x.value is not None and y.value is not None
+    ]
+    axis = {"type": "quantitative", "scale": {"zero": False, "nice": True}}
+    return {
+        "data": {"values": rows}, "width": WIDTH - 60, "height": 280,
+        "mark": {"type": "point", "filled": True, "size": 46, "opacity": 0.65, "color": ACCENT},
+        "encoding": {"x": {"field": "x", **axis, "title": titles[0]}, "y": {"field": "y", **axis, "title": titles[1]},
+                     "tooltip": {"field": "text", "type": "nominal"}},
+    }  # fmt: skip
 
 
-def _date_ticks(xs: Sequence[int], periods: Sequence[str], distance: int = 52) -> list[dict[str, Any]]:
-    """Labels below the axis, as many as fit, the last one always: years if they tell the periods apart."""
-    years = [period[:4] for period in periods]
-    texts = years if len(set(years)) == len(years) else [_short_period(period) for period in periods]
-    kept: list[dict[str, Any]] = []
-    for x, text in sorted(zip(xs, texts, strict=True), reverse=True):
-        if not kept or kept[-1]["x"] - x >= distance:
-            fits = x + 4 * len(text) <= WIDTH
-            kept.append({"x": x, "label": text, "anchor": "middle" if fits else "end"})
-    return kept[::-1]
+def histogram(bins: Sequence[tuple[float, float, int, str]], mark: float | None, title: str) -> Spec:
+    """How many areas (count) have a value from low to high; ``mark`` is a value to compare with."""
+    rows = [{"low": low, "high": high, "count": count, "text": text} for low, high, count, text in bins]
+    x = {"field": "low", "type": "quantitative", "title": title, "scale": {"zero": False, "nice": False},
+         "axis": {"grid": False, "values": [low for low, *_ in bins] + [bins[-1][1]]}}  # fmt: skip
+    layers: list[Spec] = [
+        {
+            "mark": {"type": "rect", "color": ACCENT, "stroke": "white", "strokeWidth": 1},
+            "encoding": {
+                "x": x, "x2": {"field": "high"},
+                "y": {"field": "count", "type": "quantitative", "title": "Anzahl der Gebiete",
+                      "axis": {"tickMinStep": 1, "tickCount": 4, "format": "d"}, "scale": {"zero": True}},
+                "y2": {"datum": 0},
+                "tooltip": {"field": "text", "type": "nominal"},
+            },
+        }
+    ]  # fmt: skip
+    if mark is not None:
+        layers.append(
+            {
+                "data": {"values": [{"x": mark}]},
+                "mark": {"type": "rule", "stroke": "#b3541e", "strokeWidth": 2.5},
+                "encoding": {"x": {"field": "x", "type": "quantitative"}},
+            }
+        )
+    return {"data": {"values": rows}, "width": WIDTH - 50, "height": 190, "layer": layers}
 
 
-def _short_period(period: str) -> str:
-    month = re.match(r"(\d{4})-(\d{2})", period)
-    return f"{month[2]}/{month[1]}" if month else period
+def heat(
+    rows: Sequence[str], columns: Sequence[str], cells: Mapping[tuple[str, str], Measure], groups: Sequence[str]
+) -> Spec:
+    """A field per row and column, coloured by the group of its value within its column; hidden values are crossed."""
+    values = []
+    for row in rows:
+        for column in columns:
+            measure = cells.get((row, column))
+            group = measure.group if measure else None
+            values.append(
+                {
+                    "row": row, "column": column, "group": group if measure and measure.value is not None else "–",
+                    "text": f"{row}, {column}: {measure.full if measure else '–'}",
+                    "sign": "" if measure and measure.value is not None else "×",
+                }
+            )  # fmt: skip
+    domain = ["1", "2", "3", "4", "5", "–"]
+    return {
+        "data": {"values": values},
+        "width": {"step": 34}, "height": {"step": 23},
+        "encoding": {
+            "x": {"field": "column", "type": "nominal", "sort": list(columns), "title": None,
+                  "axis": {"orient": "top", "labelAngle": -50, "labelLimit": 190, "domain": False, "ticks": False}},
+            "y": {"field": "row", "type": "nominal", "sort": list(rows), "title": None,
+                  "axis": {"labelLimit": 280, "domain": False, "ticks": False}},
+        },
+        "layer": [
+            {"mark": {"type": "rect", "stroke": "white", "strokeWidth": 1.5},
+             "encoding": {"color": {"field": "group", "type": "nominal", "legend": None,
+                                    "scale": {"domain": domain, "range": [*groups, "#eef0f1"]}},
+                          "tooltip": {"field": "text", "type": "nominal"}}},
+            {"mark": {"type": "text", "color": SOFT, "fontSize": 12},
+             "encoding": {"text": {"field": "sign", "type": "nominal"}}},
+        ],
+    }  # fmt: skip
+
+
+def nice_bins(values: Sequence[float], wanted: int = 10) -> list[tuple[float, float, int]]:
+    """Bins (low, high, count) with round borders that hold all values; the last one includes its upper border."""
+    low, high = min(values), max(values)
+    span = max(high - low, 1e-9 * max(abs(high), abs(low))) or 1.0
+    span = max(span, 1e-12)  # below that a border could not be written
+    magnitude = 10.0 ** math.floor(math.log10(span / wanted))
+    step = next(factor * magnitude for factor in (1, 2, 5, 10, 20) if span / (factor * magnitude) <= wanted)
+    first = math.floor(low / step + 1e-9)
+    count = max(1, math.ceil(high / step - 1e-9) - first)
+    borders = [round((first + place) * step, 10) for place in range(count + 1)]
+    counts = [0] * count
+    for value in values:
+        counts[min(count - 1, max(0, math.floor((value - borders[0]) / step + 1e-9)))] += 1
+    return [(borders[place], borders[place + 1], counts[place]) for place in range(count)]

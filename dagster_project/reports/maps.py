@@ -17,6 +17,7 @@ from dagster_project.reports.measures import Measure
 from dagster_project.reports.wording import HIDDEN_STATUSES, NO_BREAK_SPACE, SHOWN_STATUSES, format_number
 
 GROUPS = 5
+TOLERANCE, SMALL_TOLERANCE = 1.5, 6.0  # units of the view box that outlines may differ from the true ones
 PALETTE = ((247, 234, 186), (167, 211, 172), (74, 165, 174), (36, 106, 160), (27, 43, 105))
 
 
@@ -56,10 +57,16 @@ class Colouring:
     description: str
 
 
-def colour(measures: Sequence[Measure], decimals: int | None = None, unit_label: str | None = None) -> Colouring:
+def colour(
+    measures: Sequence[Measure],
+    decimals: int | None = None,
+    unit_label: str | None = None,
+    breaks: Sequence[float] | None = None,
+) -> Colouring:
     """Colour by the classes of an index where every value has one, else by five groups of equal size.
 
-    Classes stand in the order of their values, which is the order of their declaration.
+    Classes stand in the order of their values, which is the order of their declaration. ``breaks`` are the borders of
+    groups made of more areas than these.
     """
     unit = f"{NO_BREAK_SPACE}{unit_label}" if unit_label else ""
     shown = [measure for measure in measures if measure.value is not None]
@@ -68,7 +75,7 @@ def colour(measures: Sequence[Measure], decimals: int | None = None, unit_label:
     if classed:
         labels, places = _by_class(shown, values, decimals)
     else:
-        labels, places = _by_quantile(values, decimals, unit)
+        labels, places = _by_quantile(values, decimals, unit, breaks)
     colours = palette(len(labels))
     counts = Counter(places)
     found = iter(places)
@@ -94,9 +101,19 @@ def _by_class(shown: Sequence[Measure], values: Sequence[float], decimals: int |
     return labels, [names.index(str(measure.group)) for measure in shown]
 
 
-def _by_quantile(values: Sequence[float], decimals: int | None, unit: str) -> tuple[list[str], list[int]]:
+def _by_quantile(
+    values: Sequence[float], decimals: int | None, unit: str, given: Sequence[float] | None
+) -> tuple[list[str], list[int]]:
     if not values:
         return [], []
+    if given:
+        ends = [f"bis {format_number(given[0], decimals)}{unit}"]
+        ends += [
+            f"über {format_number(low, decimals)} bis {format_number(high, decimals)}{unit}"
+            for low, high in pairwise(given)
+        ]
+        ends.append(f"über {format_number(given[-1], decimals)}{unit}")
+        return ends, [bisect_left(given, value) for value in values]
     breaks = quantile_breaks(values)
     borders = [format_number(border, decimals) for border in (min(values), *breaks, max(values))]
     if len(set(borders)) == 1:

@@ -54,12 +54,12 @@ def read_measure(
     meaning = f"{said}: {words.word('reason', reason)}" if reason else said
     if value is None:
         return Measure(None, status, None, meaning, "")
-    text = format_number(value, row.get("decimals"))
+    text = format_number(value, row.get(f"{prefix}decimals", row.get("decimals")))
     group = row.get(f"{prefix}class")
     if group:
         text = f"{group} ({text})"
-    elif unit and row.get("unit_label"):
-        text += NO_BREAK_SPACE + row["unit_label"]
+    elif unit and (label := row.get(f"{prefix}unit_label", row.get("unit_label"))):
+        text += NO_BREAK_SPACE + label
     return Measure(float(value), status, group, text, "" if status == "published" else meaning)
 
 

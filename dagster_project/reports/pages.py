@@ -1,13 +1,13 @@
 """Reading a page: front matter, named queries, and Markdown compiled to the text of a Jinja template.
 
-Reads one ``.md`` file; writes nothing. The author's ``{{ … }}`` pass through Markdown unevaluated, so a value from
-the data meets HTML escaping only and never Markdown or Jinja.
+Reads one ``.md`` file and the partials it includes; writes nothing. The author's ``{{ … }}`` pass through Markdown
+unevaluated, so a value from the data meets HTML escaping only and never Markdown or Jinja.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,24 +28,45 @@ _TEMPLATE = r"\{\{(?:(?!\}\}).)*\}\}|\{%(?:(?!%\}).)*%\}|\{#(?:(?!#\}).)*#\}"
 _INLINE_TEMPLATE = re.compile(_TEMPLATE, re.DOTALL)
 _BLOCK_TEMPLATE = re.compile(rf"(?:{_TEMPLATE})(?:[ \t]*(?:{_TEMPLATE}))*[ \t]*(?=\n|$)", re.DOTALL)
 _MARKER = re.compile(r"\{#L(\d+)#\}")
+_INCLUDE = re.compile(r'[ \t]*\{%-?\s*include\s+"([^"]+)"\s*-?%\}[ \t]*')
+_FRONT_MATTER = re.compile(r"---\n(.*?\n)---\n", re.DOTALL)
+_KEYS: dict[str, type] = {
+    "title": str, "kicker": str, "menu": str, "nav": int, "section": str, "search": str, "layout": str, "pdf": bool,
+    "anchors_on": str, "empty": dict,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Page:
     """One ``.md`` file; ``source`` is its path below the folder of pages.
 
-    ``body`` is the text of a Jinja template, ``lines`` tells for each of its lines the line of the file, ``links``
-    are the author's links to other ``.md`` files with their lines.
+    ``head`` is the front matter with every key of _KEYS. Lines count in the text with its partials put in:
+    ``body`` is the text of a Jinja template, ``lines`` tells for each of its lines that line, ``origins`` for each
+    such line the file and its line there, ``links`` are the author's links to other ``.md`` files.
     """
 
     source: str
-    title: str
-    navigation: int | None
-    empty: Mapping[str, str]
+    head: Mapping[str, Any]
     queries: Mapping[str, Query]
     body: str
     lines: Sequence[int]
+    origins: Sequence[tuple[str, int]]
     links: Sequence[tuple[str, int]]
+
+    @property
+    def title(self) -> str:
+        """The title, which may hold a template."""
+        return str(self.head["title"])
+
+    @property
+    def empty(self) -> Mapping[str, str]:
+        """Query → what to say where it has no rows."""
+        empty: Mapping[str, str] = self.head["empty"]
+        return empty
+
+    def place(self, line: int | None) -> tuple[str, int | None]:
+        """The file a line comes from, the page or a partial, and its line there."""
+        return _place(self.origins, self.source, line)
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -58,28 +79,65 @@ class Page:
         return next(iter(self.queries.values()))
 
 
-def read_page(path: Path, source: str, reserved: Collection[str]) -> Page:
+def read_page(path: Path, source: str, reserved: Collection[str], partials: Path) -> Page:
     """Parse front matter, queries and Markdown; raises PageError with the line in the file.
 
-    ``reserved`` are names that no query may have.
+    ``reserved`` are names that no query may have, ``partials`` the folder that includes are looked up in.
     """
     text = path.read_text(encoding="utf-8").replace("\r\n", "\n")
-    matter = re.match(r"---\n(.*?\n)---\n", text, re.DOTALL)
+    matter = _FRONT_MATTER.match(text)
     if not matter:
         raise PageError("the page must begin with front matter between two lines '---'", source, 1)
-    head = _read_front_matter(matter[1], source)
+    head = _read_front_matter(matter[1], source, _KEYS)
     # Blank lines in its place keep every later line number true.
-    tokens = _PAGE_MARKDOWN.parse("\n" * matter[0].count("\n") + text[matter.end() :])
-    queries = _read_queries(tokens, source, reserved)
-    links = _prepare_tokens(tokens)
-    kept = [token for token in tokens if not _is_query(token)]
-    body = _PAGE_MARKDOWN.renderer.render(kept, _PAGE_MARKDOWN.options, {})
-    unknown = sorted(set(head["empty"]) - set(queries))
-    if unknown:
-        raise PageError(f"empty: names no query of this page: {', '.join(unknown)}", source, 1)
+    lines = ("\n" * matter[0].count("\n") + text[matter.end() :]).split("\n")
+    expanded = list(_expand([(line, source, number) for number, line in enumerate(lines, 1)], partials, head["empty"]))
+    origins = [(file, number) for _, file, number in expanded]
+    try:
+        tokens = _PAGE_MARKDOWN.parse("\n".join(line for line, _, _ in expanded))
+        queries = _read_queries(tokens, source, reserved)
+        links = _prepare_tokens(tokens)
+        kept = [token for token in tokens if not _is_query(token)]
+        body = _PAGE_MARKDOWN.renderer.render(kept, _PAGE_MARKDOWN.options, {})
+        unknown = sorted(set(head["empty"]) - set(queries))
+        if unknown:
+            raise PageError(f"empty: names no query of this page: {', '.join(unknown)}", source, 1)
+    except PageError as error:
+        raise PageError(error.message, *_place(origins, source, error.line), error.query) from None
     if PARAMETER.search(source) and not queries:
         raise PageError("a page with a [parameter] needs a query that lists the parameter's values", source, 1)
-    return Page(source, head["title"], head["nav"], head["empty"], queries, body, _source_lines(body), links)
+    return Page(source, head, queries, body, _source_lines(body), origins, links)
+
+
+def _place(origins: Sequence[tuple[str, int]], source: str, line: int | None) -> tuple[str, int | None]:
+    return origins[line - 1] if line and line <= len(origins) else (source, line)
+
+
+def _expand(
+    lines: Iterable[tuple[str, str, int]], partials: Path, empty: dict[str, str], within: tuple[str, ...] = ()
+) -> Iterator[tuple[str, str, int]]:
+    """Put included files in the place of ``{% include "name.md" %}`` lines; their ``empty:`` joins the page's."""
+    for text, source, number in lines:
+        found = _INCLUDE.fullmatch(text)
+        if not found:
+            yield text, source, number
+            continue
+        name = found[1]
+        file = partials / name
+        if not re.fullmatch(r"[a-z0-9_-]+\.md", name) or not file.is_file():
+            known = ", ".join(sorted(path.name for path in partials.glob("*.md"))) or "none"
+            raise PageError(f'there is no partial "{name}"; there are: {known}', source, number)
+        if name in within:
+            circle = " → ".join((*within[within.index(name) :], name))
+            raise PageError(f"partials include each other in a circle: {circle}", source, number)
+        content = file.read_text(encoding="utf-8").replace("\r\n", "\n")
+        origin = f"partials/{name}"
+        if matter := _FRONT_MATTER.match(content):
+            head = _read_front_matter(matter[1], origin, {"empty": dict})
+            empty.update({query: said for query, said in head["empty"].items() if query not in empty})
+            content = "\n" * matter[0].count("\n") + content[matter.end() :]
+        inner = [(line, origin, place) for place, line in enumerate(content.rstrip("\n").split("\n"), 1)]
+        yield from _expand(inner, partials, empty, (*within, name))
 
 
 def render_markdown(text: str | None) -> Markup:
@@ -90,7 +148,7 @@ def render_markdown(text: str | None) -> Markup:
 # -- front matter and queries
 
 
-def _read_front_matter(text: str, source: str) -> dict[str, Any]:
+def _read_front_matter(text: str, source: str, allowed: Mapping[str, type]) -> dict[str, Any]:
     try:
         head = strict_yaml.load(text)
     except yaml.YAMLError as error:
@@ -98,8 +156,7 @@ def _read_front_matter(text: str, source: str) -> dict[str, Any]:
         raise PageError(
             f"front matter: {getattr(error, 'problem', error)}", source, mark.line + 2 if mark else 1
         ) from None
-    allowed = {"title": str, "nav": int, "empty": dict}
-    if not isinstance(head, dict) or not isinstance(head.get("title"), str):
+    if not isinstance(head, dict) or ("title" in allowed and not isinstance(head.get("title"), str)):
         raise PageError("front matter needs a title", source, 1)
     for key, value in head.items():
         if key not in allowed:
@@ -109,7 +166,7 @@ def _read_front_matter(text: str, source: str) -> dict[str, Any]:
     empty = head.get("empty", {})
     if not all(isinstance(name, str) and isinstance(words, str) for name, words in empty.items()):
         raise PageError("front matter: empty: must map query names to texts", source, 1)
-    return {"title": head["title"], "nav": head.get("nav"), "empty": empty}
+    return {**dict.fromkeys(allowed), **head, "empty": dict(empty)}
 
 
 def _is_query(token: Token) -> bool:

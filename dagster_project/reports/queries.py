@@ -1,23 +1,29 @@
 """What a page asks: named queries, their chaining, and a database that shows them ``mart_*`` and nothing else.
 
-Reads the release's ``marts.duckdb``; writes nothing.
+Reads the release's ``marts.duckdb`` and ``marts.yml`` (columns that an older release may lack); writes nothing.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import duckdb
+import yaml
 
+from dagster_project import strict_yaml
 from dagster_project.reports.errors import PageError, first_line
 from dagster_project.tables import memory_limit
 
 _REFERENCE = re.compile(r"\$\{\s*([^}]*?)\s*\}")
+_PLACE = "place_in_query_"  # the column that keeps a stored result's order
+_LARGE = 3000  # rows; more of them stay in the database, where they take a tenth of the memory
 _TABLE_FUNCTIONS = ("unnest", "range", "generate_series")
 
 # ----------------------------------------------------------------------------------------------------------
@@ -103,15 +109,58 @@ class Result:
         return self.rows[0]
 
 
+class StoredResult(Result):
+    """A large result that stays in the database: ``where`` fetches only the rows it is asked for."""
+
+    def __init__(
+        self, name: str, columns: Sequence[str], empty: str | None, table: str, count: int, database: Database
+    ) -> None:
+        super().__init__(name, columns, (), empty)
+        self._table = table
+        self._count = count
+        self._database = database
+        self._sorted: dict[tuple[str, ...], str] = {}
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: int) -> Row:
+        return Result(self.name, self.columns, self._all, self.empty)[index]
+
+    def where(self, **equal: Any) -> Result:
+        """The rows whose columns equal the given values, in the query's order."""
+        columns = tuple(sorted(equal))
+        self.require(columns)
+        if columns not in self._sorted:
+            self._sorted[columns] = self._database.sort(self._table, columns)
+        found = self._database.pick(self.name, self._sorted[columns], columns, equal, self.empty)
+        if not found and self.empty is None:
+            raise PageError(
+                "no rows left by the filter, and the page declares no text for that (empty:)", query=self.name
+            )
+        return found
+
+    @cached_property
+    def _all(self) -> tuple[Row, ...]:
+        return self._database.pick(self.name, self._table, (), {}, self.empty).rows
+
+
 # ----------------------------------------------------------------------------------------------------------
 # The database: read-only, without files or network, mart_* only
 # ----------------------------------------------------------------------------------------------------------
 
 
 class Database:
-    """The release's marts behind a locked in-memory connection."""
+    """The release's marts behind a locked in-memory connection.
 
-    def __init__(self, marts: Path) -> None:
+    ``expected`` (mart → column → type) names what the pages ask for; where the release was made before a mart or a
+    column existed, an empty table or a column of nulls stands in for it.
+    """
+
+    def __init__(self, marts: Path, expected: Mapping[str, Mapping[str, str]] | None = None) -> None:
         # One thread: rows that a query leaves unordered still come in the same order each time.
         self._connection = duckdb.connect(
             ":memory:",
@@ -124,22 +173,45 @@ class Database:
             },
         )
         quoted = str(marts).replace("'", "''")
+        self._numbers = itertools.count()
         self._connection.execute(
             "create temp macro german_order(name) as strip_accents(lower(replace(name, 'ß', 'ss')))"
         )
         self._connection.execute(f"attach '{quoted}' as marts (read_only)")
         self._connection.execute("use marts")
+        for mart, columns in (expected or {}).items():
+            self._stand_in(mart, columns)
         self._connection.execute("set enable_external_access = false")
         self._connection.execute("set lock_configuration = true")
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Let go of the file."""
         self._connection.close()
 
-    def check(self, sql: str) -> frozenset[str]:
-        """Refuse anything but one SELECT over mart_*; return the names of its bound parameters."""
+    def _stand_in(self, mart: str, columns: Mapping[str, str]) -> None:
+        """Put an empty table, or a view with columns of nulls, in front of what the release lacks."""
+        present = {
+            row[0]
+            for row in self._connection.execute(
+                "select column_name from duckdb_columns() where database_name = 'marts' and table_name = ?", [mart]
+            ).fetchall()
+        }
+        lacking = [f"cast(null as {kind}) as {name}" for name, kind in columns.items() if name not in present]
+        if not present:
+            self._connection.execute(f"create temp view {mart} as select {', '.join(lacking)} where false")
+        elif lacking:
+            self._connection.execute(f"create temp view {mart} as select *, {', '.join(lacking)} from marts.{mart}")
+
+    def digest(self, mart: str) -> str:
+        """A hash of all rows of a mart, whatever their order; nothing for a mart that there is not."""
+        try:
+            rows = self._connection.execute(f"select count(*), bit_xor(hash(t)), sum(hash(t)) from {mart} as t")
+            return str(rows.fetchall())
+        except duckdb.CatalogException:
+            return ""
+
+    def check(self, sql: str) -> tuple[frozenset[str], frozenset[str]]:
+        """Refuse anything but one SELECT over mart_*; return the names of its bound parameters and of its marts."""
         try:
             statements = self._connection.extract_statements(sql)
         except duckdb.Error as error:
@@ -148,8 +220,46 @@ class Database:
         tree = json.loads(found[0]) if found else {}
         if len(statements) != 1 or tree.get("error"):
             raise PageError("a query must be exactly one SELECT statement")
-        _check_relations(tree["statements"][0]["node"], frozenset())
-        return frozenset(statements[0].named_parameters)
+        marts: set[str] = set()
+        _check_relations(tree["statements"][0]["node"], frozenset(), marts)
+        return frozenset(statements[0].named_parameters), frozenset(marts)
+
+    def store(self, name: str, sql: str, empty: str | None = None) -> Result:
+        """As ``select``, for a query whose rows many pages share: a large result stays here, see StoredResult."""
+        table = f"stored_{next(self._numbers)}"
+        try:
+            self._connection.execute(
+                f"create temp table {table} as select *, row_number() over () as {_PLACE} from (\n{sql}\n)"
+            )
+        except duckdb.Error as error:
+            raise PageError(first_line(error), query=name) from None
+        cursor = self._connection.execute(f"select * exclude ({_PLACE}) from {table} limit 0")
+        columns = [column[0] for column in cursor.description or []]
+        counted = self._connection.execute(f"select count(*) from {table}").fetchone()
+        count = counted[0] if counted else 0
+        if count > _LARGE:
+            return StoredResult(name, columns, empty, table, count, self)
+        result = self.pick(name, table, (), {}, empty)
+        self._connection.execute(f"drop table {table}")
+        return result
+
+    def sort(self, table: str, columns: Sequence[str]) -> str:
+        """A copy of a stored table in the order of these columns, so that a few blocks hold what is picked."""
+        copy = f"stored_{next(self._numbers)}"
+        order = ", ".join([*(f'"{column}"' for column in columns), _PLACE])
+        self._connection.execute(f"create temp table {copy} as select * from {table} order by {order}")
+        return copy
+
+    def pick(
+        self, name: str, table: str, columns: Sequence[str], equal: Mapping[str, Any], empty: str | None
+    ) -> Result:
+        """Rows of a stored table whose columns equal these values."""
+        tests = [f'"{column}" is null' if equal[column] is None else f'"{column}" = ${column}' for column in columns]
+        bound = {column: equal[column] for column in columns if equal[column] is not None}
+        condition = f"where {' and '.join(tests)}" if tests else ""
+        return self.select(
+            name, f"select * exclude ({_PLACE}) from {table} {condition} order by {_PLACE}", bound, empty
+        )
 
     def select(self, name: str, sql: str, bound: Mapping[str, Any] | None = None, empty: str | None = None) -> Result:
         """Run the query; ``bound`` holds exactly the statement's parameters."""
@@ -163,34 +273,51 @@ class Database:
         return Result(name, columns, [Row(values, places, name) for values in rows], empty)
 
 
-def _check_relations(node: Any, known: frozenset[str]) -> None:
-    """Walk DuckDB's own syntax tree; ``known`` are the names of the CTEs in scope."""
+def read_expected(path: Path) -> dict[str, dict[str, str]]:
+    """marts.yml: mart → column → SQL type; no file means that nothing is expected. Raises PageError."""
+    if not path.is_file():
+        return {}
+    try:
+        content = strict_yaml.load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise PageError(f"not readable as YAML: {first_line(error)}", page=path.name) from None
+    for mart, columns in content.items():
+        names = [mart, *columns, *(kind for kind in columns.values())]
+        if not mart.startswith("mart_") or not all(re.fullmatch(r"[a-z][a-z0-9_]*(\[\])?", str(n)) for n in names):
+            raise PageError(f'"{mart}" must map columns to types', page=path.name)
+    return dict(content)
+
+
+def _check_relations(node: Any, known: frozenset[str], marts: set[str]) -> None:
+    """Walk DuckDB's own syntax tree; ``known`` are the names of the CTEs in scope, ``marts`` collects tables."""
     if isinstance(node, list):
         for part in node:
-            _check_relations(part, known)
+            _check_relations(part, known, marts)
     if not isinstance(node, dict):
         return
     ctes = node.get("cte_map", {}).get("map", []) if isinstance(node.get("cte_map"), dict) else []
     known = known | {cte["key"].lower() for cte in ctes}
     kind = node.get("type")
     if kind == "BASE_TABLE":
-        _check_table(node, known)
+        _check_table(node, known, marts)
     elif kind == "SHOW_REF" or (
         kind == "TABLE_FUNCTION" and node["function"].get("function_name") not in _TABLE_FUNCTIONS
     ):
         name = node.get("function", {}).get("function_name", "show/describe")
         raise PageError(f'a query may read mart_* only, not "{name}"')
     for part in node.values():
-        _check_relations(part, known)
+        _check_relations(part, known, marts)
 
 
-def _check_table(node: Mapping[str, Any], known: frozenset[str]) -> None:
+def _check_table(node: Mapping[str, Any], known: frozenset[str], marts: set[str]) -> None:
     catalog, schema, table = node.get("catalog_name"), node.get("schema_name"), str(node.get("table_name"))
     own = not catalog and schema in ("", None, "main") and table.lower().startswith("mart_")
     cte = not catalog and not schema and table.lower() in known
     if not own and not cte:
         name = ".".join(part for part in (catalog, schema, table) if part)
         raise PageError(f'a query may read mart_* only, not "{name}"')
+    if own and not cte:
+        marts.add(table.lower())
 
 
 # ----------------------------------------------------------------------------------------------------------
@@ -200,13 +327,14 @@ def _check_table(node: Mapping[str, Any], known: frozenset[str]) -> None:
 
 @dataclass(frozen=True)
 class Query:
-    """A page's named query: its line, its SQL, and once resolved its parameters and what it reads."""
+    """A page's named query: its line, its SQL, and once resolved its parameters, the queries and marts it reads."""
 
     name: str
     line: int
     sql: str
     bound: frozenset[str] = frozenset()
     reads: tuple[str, ...] = ()
+    marts: frozenset[str] = frozenset()
 
 
 def resolve(queries: Mapping[str, Query], database: Database) -> dict[str, Query]:
@@ -230,10 +358,10 @@ def resolve(queries: Mapping[str, Query], database: Database) -> dict[str, Query
             parts = {other: visit(other, (*path, name)).sql for other in reads}
             sql = _REFERENCE.sub(lambda match: f"(\n{parts[match[1]]}\n)", query.sql)
             try:
-                bound = database.check(sql)
+                bound, marts = database.check(sql)
             except PageError as error:
                 raise error.at(line=query.line, query=name) from None
-            resolved[name] = Query(name, query.line, sql, bound, reads)
+            resolved[name] = Query(name, query.line, sql, bound, reads, marts)
         return resolved[name]
 
     return {name: visit(name, ()) for name in queries}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -20,9 +20,9 @@ from dagster_project.reports.errors import PageError
 from dagster_project.reports.queries import Row
 
 MAP_UNITS = 2000
-MAP_TOLERANCE = 1.5
 LOCATOR_TOLERANCE = 8.0
 _MARGIN = 10
+_MOST_OUTLINES = 150  # more would not be told apart on a map as small as a stamp
 
 
 class Shapes:
@@ -38,7 +38,7 @@ class Shapes:
             if row["geometry"]:
                 self._wkt.setdefault(level, {})[area] = row["geometry"]
                 sizes[row["level_rank"], level] += 1
-        several = [key for key, count in sizes.items() if count > 1]
+        several = [key for key, count in sizes.items() if 1 < count <= _MOST_OUTLINES]
         self.outline_level = max(several or sizes or [(0, "")])[1]
         self._paths: dict[tuple[str, float], dict[str, str]] = {}
 
@@ -52,7 +52,18 @@ class Shapes:
         _, _, _, width, height = self._frame
         return f"{-_MARGIN} {-_MARGIN} {width + 2 * _MARGIN} {height + 2 * _MARGIN}"
 
-    def paths(self, level: str, tolerance: float = MAP_TOLERANCE) -> Mapping[str, str]:
+    def part(self, level: str, areas: Sequence[str]) -> str:
+        """The SVG viewBox around these areas; the whole one if none of them has geometry."""
+        boxes = [box for area in areas if (box := self._box(level, area))]
+        if not boxes:
+            return self.view_box
+        west, north = min(box[0] for box in boxes), min(box[1] for box in boxes)
+        east, south = max(box[2] for box in boxes), max(box[3] for box in boxes)
+        margin = max(_MARGIN, 0.05 * max(east - west, south - north))
+        corner = f"{west - margin:.0f} {north - margin:.0f}"
+        return f"{corner} {east - west + 2 * margin:.0f} {south - north + 2 * margin:.0f}"
+
+    def paths(self, level: str, tolerance: float) -> Mapping[str, str]:
         """Area → path data in view-box units; areas without geometry are left out."""
         if level not in self._wkt:
             return {}
@@ -66,16 +77,26 @@ class Shapes:
 
     def centre(self, level: str, area: str) -> tuple[int, int, int] | None:
         """Middle and half size of an area in view-box units, or None without geometry."""
+        box = self._box(level, area)
+        if box is None:
+            return None
+        west, north, east, south = box
+        return round((west + east) / 2), round((north + south) / 2), math.ceil(max(east - west, south - north) / 2)
+
+    def _box(self, level: str, area: str) -> tuple[float, float, float, float] | None:
+        """West, north, east and south of an area in view-box units."""
         if area not in self._wkt.get(level, {}):
             return None
-        keys, shapes = self._geometry[level]
         left, top, scale, _, _ = self._frame
-        west, south, east, north = shapely.bounds(shapes[keys.index(area)])
-        return (
-            round(((west + east) / 2 - left) * scale),
-            round((top - (south + north) / 2) * scale),
-            math.ceil(max(east - west, north - south) * scale / 2),
-        )
+        west, south, east, north = self._bounds[level][area]
+        return (west - left) * scale, (top - north) * scale, (east - left) * scale, (top - south) * scale
+
+    @cached_property
+    def _bounds(self) -> dict[str, dict[str, Any]]:
+        return {
+            level: dict(zip(keys, shapely.bounds(shapes).tolist(), strict=True))
+            for level, (keys, shapes) in self._geometry.items()
+        }
 
     @cached_property
     def _geometry(self) -> dict[str, tuple[list[str], Any]]:

@@ -1,19 +1,19 @@
-"""All pages of a folder over one release, compiled once and written as plain HTML.
+"""All pages of a folder over one release, compiled once; each is filled in when asked for.
 
 Reads   the release's ``marts.duckdb`` (tables ``mart_*`` only) and the folder of pages
-        (``pages/**/*.md``, ``templates/*.html.j2``, ``static/*``, ``words.yml``).
-Writes  the finished site below the output folder, all of it or nothing.
+        (``pages/**/*.md``, ``partials/*.md``, ``templates/*.html.j2``, ``words.yml``, ``marts.yml``).
+Writes  nothing: ``build`` puts what comes out of here on disk.
 """
 
 from __future__ import annotations
 
+import hashlib
 import posixpath
-import shutil
-import tempfile
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,13 @@ import jinja2.meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
+from dagster_project.reports import outline, paged
 from dagster_project.reports.components import Components
 from dagster_project.reports.errors import PageError
 from dagster_project.reports.pages import PARAMETER, Page, read_page, render_markdown
-from dagster_project.reports.queries import Database, Query, Result, Row, resolve
+from dagster_project.reports.queries import Database, Query, Result, Row, read_expected, resolve
 from dagster_project.reports.shapes import Shapes
+from dagster_project.reports.vega import Charts
 from dagster_project.reports.wording import (
     as_text,
     format_day,
@@ -38,63 +40,41 @@ from dagster_project.reports.wording import (
 )
 
 _GIVEN_NAMES = ("params", "region")
+_ALWAYS_READ = ("mart_area", "mart_region")  # by maps and by every page's frame
 
 
 @dataclass(frozen=True)
-class SiteReport:
-    """What was rendered: the folder, the number of files per page source, and the size in bytes."""
+class Rendered:
+    """One page: its address below the site's top, its HTML, files beside it, and its entry for the search."""
 
-    output: Path
-    pages: Mapping[str, int]
-    bytes_written: int
-
-
-def render_site(marts: Path, pages: Path, output: Path) -> SiteReport:
-    """Render every page of the folder ``pages`` from the file ``marts`` into ``output``.
-
-    ``output`` must not exist or be an empty folder (else FileExistsError); it is put in place in one step at
-    the end, so an error leaves it as it was.  Raises PageError for anything wrong in a page, in the data it
-    shows or in the words file, and FileNotFoundError if ``marts`` or ``pages`` is missing.
-    """
-    if not marts.is_file():
-        raise FileNotFoundError(f"no marts at {marts}")
-    if not (pages / "pages").is_dir():
-        raise FileNotFoundError(f"no folder 'pages' in {pages}")
-    if output.exists() and any(output.iterdir()):
-        raise FileExistsError(f"{output} is not empty")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=".site-", dir=output.parent))
-    try:
-        with Database(marts) as database:
-            site = _Site(pages, database)
-            written = site.write(scratch)
-        scratch.chmod(0o755)
-        if output.exists():
-            output.rmdir()
-        scratch.replace(output)
-    except BaseException:
-        shutil.rmtree(scratch, ignore_errors=True)
-        raise
-    return SiteReport(output, site.counts, written)
+    path: str
+    html: str
+    files: Mapping[str, bytes]
+    entry: tuple[str, str, str] | None
 
 
 @dataclass(frozen=True)
 class _Compiled:
-    """A page ready to render: its resolved queries, the names of those its text uses, its two templates."""
+    """A page ready to render: its resolved queries, the names of those its texts use, its templates."""
 
     page: Page
     queries: Mapping[str, Query]
     used: tuple[str, ...]
-    title: jinja2.Template
+    texts: Mapping[str, jinja2.Template]
     body: jinja2.Template
 
 
-class _Site:
-    """The pages and what they share; see components.Surroundings for what it offers them."""
+class Site:
+    """The pages and what they share; see components.Surroundings for what it offers them.
 
-    def __init__(self, folder: Path, database: Database) -> None:
-        self._folder = folder
-        self._database = database
+    ``cache`` is a folder that keeps drawn charts from one build to the next. Raises PageError for anything wrong in a
+    page or in the words file.
+    """
+
+    def __init__(self, folder: Path, marts: Path, cache: Path | None = None) -> None:
+        self.folder = folder
+        self._database = Database(marts, read_expected(folder / "marts.yml"))
+        self.charts = Charts(cache)
         self.words = read_words(folder / "words.yml")
         strict: dict[str, Any] = {
             "undefined": jinja2.StrictUndefined,
@@ -116,15 +96,58 @@ class _Site:
         )
         self._results: dict[tuple[str, str], Result] = {}
         self._pages = {page.page.source: page for page in self._read_pages()}
+        self._paged = any(page.page.head["pdf"] for page in self._pages.values()) and paged.possible()
         self._check_links()
         self._region = self._database.select("mart_region", "select * from mart_region").only("mart_region")
         self._variants = {source: self._list_variants(page) for source, page in self._pages.items()}
+        self._files = {source: list(variants.values()) for source, variants in self._variants.items()}
         self._check_outputs()
 
+    def close(self) -> None:
+        """Let go of the marts."""
+        self._database.close()
+
     @property
-    def counts(self) -> dict[str, int]:
-        """Files per page source."""
-        return {source: len(variants) for source, variants in self._variants.items()}
+    def sources(self) -> tuple[str, ...]:
+        """The page sources in their order."""
+        return tuple(self._pages)
+
+    def count(self, source: str) -> int:
+        """How many files a page source becomes."""
+        return len(self._files[source])
+
+    def page(self, source: str) -> Page:
+        """The page of this source."""
+        return self._pages[source].page
+
+    def becomes_pdf(self, source: str) -> bool:
+        """Whether this page wants to be a PDF too, and can be one here."""
+        return bool(self._paged and self.page(source).head["pdf"])
+
+    def paths(self, source: str) -> list[str]:
+        """The addresses of a page source's files, in the order of ``render``'s numbers."""
+        return [path for path, _ in self._files[source]]
+
+    @cached_property
+    def _shared_digest(self) -> str:
+        """What every page depends on: navigation and the addresses that links lead to."""
+        addresses = sorted(path for source in self._pages for path in self.paths(source))
+        return hashlib.sha256(repr([addresses, self._menu()]).encode()).hexdigest()
+
+    @cached_property
+    def _mart_digests(self) -> dict[str, str]:
+        return {}
+
+    def digest(self, source: str) -> str:
+        """A hash of the page, of all marts it reads and of what it shares with the others."""
+        compiled = self._pages[source]
+        marts = sorted({*_ALWAYS_READ, *(mart for query in compiled.queries.values() for mart in query.marts)})
+        for mart in marts:
+            if mart not in self._mart_digests:
+                self._mart_digests[mart] = self._database.digest(mart)
+        page = compiled.page
+        parts = [page.head, page.body, [query.sql for query in page.queries.values()], self._shared_digest, self._paged]
+        return hashlib.sha256(repr([parts, [self._mart_digests[mart] for mart in marts]]).encode()).hexdigest()
 
     # -- for the components
 
@@ -160,11 +183,11 @@ class _Site:
     # -- preparing
 
     def _read_pages(self) -> list[_Compiled]:
-        root = self._folder / "pages"
+        root = self.folder / "pages"
         reserved = (*Components.names(), *_GIVEN_NAMES)
         pages = []
         for path in sorted(root.rglob("*.md")):
-            page = read_page(path, path.relative_to(root).as_posix(), reserved)
+            page = read_page(path, path.relative_to(root).as_posix(), reserved, self.folder / "partials")
             pages.append(self._compile(page))
         if not pages:
             raise PageError("there are no pages", page=str(root))
@@ -175,37 +198,39 @@ class _Site:
         try:
             queries = resolve(page.queries, self._database)
         except PageError as error:
-            raise error.at(page.source) from None
-        title, in_title = self._compile_text(page, page.title, lambda _: 1)
-        body, in_body = self._compile_text(page, page.body, lambda line: page.lines[line - 1])
-        used = tuple(name for name in queries if name in in_title | in_body)
+            raise PageError(error.message, *page.place(error.line), error.query) from None
+        texts, names = {}, set()
+        for key in ("title", "kicker", "search"):
+            texts[key], found = self._compile_text(page, str(page.head[key] or ""), lambda _: (page.source, 1))
+            names |= found
+        body, in_body = self._compile_text(page, page.body, lambda line: page.place(page.lines[line - 1]))
+        used = tuple(name for name in queries if name in names | in_body)
         chained = {name for query in queries.values() for name in query.reads}
         listing_query = page.first_query.name if page.parameters else None
         for query in queries.values():
-            if query.name not in {*used, *chained, listing_query}:
-                raise PageError("the query is never used", page.source, query.line, query.name)
+            partial = page.place(query.line)[0] != page.source  # a partial may offer more than this page needs
+            if query.name not in {*used, *chained, listing_query} and not partial:
+                raise PageError("the query is never used", *page.place(query.line), query.name)
         if listing_query and queries[listing_query].bound:
-            raise PageError(
-                "the first query lists the pages and takes no $parameter",
-                page.source,
-                page.first_query.line,
-                listing_query,
-            )
-        return _Compiled(page, queries, used, title, body)
+            message = "the first query lists the pages and takes no $parameter"
+            raise PageError(message, *page.place(page.first_query.line), listing_query)
+        return _Compiled(page, queries, used, texts, body)
 
-    def _compile_text(self, page: Page, text: str, line_of: Callable[[int], int]) -> tuple[jinja2.Template, set[str]]:
+    def _compile_text(
+        self, page: Page, text: str, place: Callable[[int], tuple[str, int | None]]
+    ) -> tuple[jinja2.Template, set[str]]:
         """A template and the names it takes from outside."""
         given = {*page.queries, *Components.names(), "region", *(["params"] if page.parameters else [])}
         try:
             tree = self._texts.parse(text, page.source)
             code = self._texts.compile(text, page.source, page.source)
         except jinja2.TemplateSyntaxError as error:
-            raise PageError(error.message or "syntax error", page.source, line_of(error.lineno)) from None
+            raise PageError(error.message or "syntax error", *place(error.lineno)) from None
         names = jinja2.meta.find_undeclared_variables(tree) - set(self._texts.globals)
         for node in tree.find_all(jinja2.nodes.Name):
             if node.name in names - given:
                 message = f'unknown name "{node.name}"; queries: {", ".join(page.queries)}'
-                raise PageError(message, page.source, line_of(node.lineno))
+                raise PageError(message, *place(node.lineno))
         template = self._texts.template_class.from_code(self._texts, code, self._texts.make_globals(None))
         return template, names
 
@@ -214,7 +239,7 @@ class _Site:
             for href, line in compiled.page.links:
                 target = posixpath.normpath(posixpath.join(posixpath.dirname(source), href))
                 if target not in self._pages:
-                    raise PageError(f'link to "{href}", but there is no such page', source, line)
+                    raise PageError(f'link to "{href}", but there is no such page', *compiled.page.place(line))
 
     def _list_variants(self, compiled: _Compiled) -> dict[tuple[Any, ...], tuple[str, Row | None]]:
         """Parameter values → (output path, row of the first query)."""
@@ -234,7 +259,7 @@ class _Site:
                     raise PageError(f"two rows for the same page: {', '.join(map(str, values))}")
                 variants[values] = (_output_path(page, row), row)
         except PageError as error:
-            raise error.at(page.source, query.line, query.name) from None
+            raise error.at(*page.place(query.line), query.name) from None
         return variants
 
     def _check_outputs(self) -> None:
@@ -249,36 +274,32 @@ class _Site:
 
     # -- rendering
 
-    def write(self, folder: Path) -> int:
-        """Write all pages and static files into ``folder``; returns the number of bytes."""
-        written = 0
-        for source, compiled in self._pages.items():
-            for path, row in self._variants[source].values():
-                target = folder / path
-                target.parent.mkdir(parents=True, exist_ok=True)
-                written += target.write_bytes(self._render(compiled, path, row).encode())
-        static = self._folder / "static"
-        for file in sorted(path for path in static.rglob("*") if path.is_file()):
-            target = folder / "static" / file.relative_to(static)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            written += target.write_bytes(file.read_bytes())
-        return written
-
-    def _render(self, compiled: _Compiled, path: str, row: Row | None) -> str:
+    def render(self, source: str, number: int) -> Rendered:
+        """The ``number``-th file of a page source."""
+        compiled = self._pages[source]
+        path, row = self._files[source][number]
         page = compiled.page
         root = "../" * path.count("/")
-        components = Components(self, root)
+        components = Components(self, root, path)
         context: dict[str, Any] = {name: getattr(components, name) for name in Components.names()}
         context |= {"region": self._region, "params": row}
         context |= {name: self._run(compiled, name, row) for name in compiled.used}
-        layout = {
-            "title": _fill_text(page, compiled.title, context, lambda _: 1),
-            "content": _fill_text(page, compiled.body, context, lambda line: page.lines[line - 1]),
+        said = {
+            key: _fill_text(page, template, context, lambda _: (page.source, 1)).strip()
+            for key, template in compiled.texts.items()
+        }
+        content = _fill_text(page, compiled.body, context, lambda line: page.place(page.lines[line - 1]))
+        frame = {
+            **said,
+            "content": outline.finish(content),
             "root": root,
             "region": self._region.as_dict(),
             "navigation": self._navigation(page, root),
+            "pdf": posixpath.basename(path).removesuffix(".html") + ".pdf" if self.becomes_pdf(source) else "",
         }
-        return self.fill("layout", layout)
+        html = self.fill(page.head["layout"] or "layout", frame)
+        entry = (unescape(said["title"]), unescape(said["search"]), path) if said["search"] else None
+        return Rendered(path, str(html), components.files, entry)
 
     def _run(self, compiled: _Compiled, name: str, row: Row | None) -> Result:
         """The query's rows for this page; a query without parameters runs once for all pages of a source."""
@@ -292,25 +313,36 @@ class _Site:
                 known = ", ".join(f"${name}" for name in available) or "none on this page"
                 raise PageError(f"unknown parameter ${unknown[0]}; there are: {known}")
             bound = {parameter: available[parameter] for parameter in query.bound}
-            result = self._database.select(name, query.sql, bound, page.empty.get(name))
+            if row is not None and not query.bound:
+                result = self._database.store(name, query.sql, page.empty.get(name))
+            else:
+                result = self._database.select(name, query.sql, bound, page.empty.get(name))
             if not result and result.empty is None:
                 raise PageError("the query has no rows, and the page declares no text for that (empty:)")
         except PageError as error:
-            raise error.at(page.source, query.line, name) from None
+            raise error.at(*page.place(query.line), name) from None
         if not query.bound:
             self._results[page.source, name] = result
         return result
 
-    def _navigation(self, current: Page, root: str) -> list[dict[str, Any]]:
+    def _menu(self) -> list[tuple[int | None, str, str, str | None]]:
+        """Place, source, title and section of the pages that the frame of every page links to."""
         pages = [compiled.page for compiled in self._pages.values() if not compiled.page.parameters]
-        listed = sorted((page.navigation, page.source, page.title) for page in pages if page.navigation is not None)
+        return sorted(
+            ((page.head["nav"], page.source, page.head["menu"] or page.title, page.head["section"]) for page in pages),
+            key=lambda entry: (entry[0] is None, entry[0] or 0, entry[1]),
+        )
+
+    def _navigation(self, current: Page, root: str) -> list[dict[str, Any]]:
         return [
             {
                 "href": root + self._variants[source][()][0],
                 "title": title,
+                "main": place is not None,
+                "section": section,
                 "current": source == current.source,
             }
-            for _, source, title in listed
+            for place, source, title, section in self._menu()
         ]
 
 
@@ -320,7 +352,10 @@ def _output_path(page: Page, row: Row) -> str:
 
 
 def _fill_text(
-    page: Page, template: jinja2.Template, context: Mapping[str, Any], line_of: Callable[[int], int]
+    page: Page,
+    template: jinja2.Template,
+    context: Mapping[str, Any],
+    place: Callable[[int], tuple[str, int | None]],
 ) -> Markup:
     """Render a page's own text; whatever goes wrong becomes a PageError with the line of the page."""
     try:
@@ -328,10 +363,10 @@ def _fill_text(
     except Exception as error:
         frames = traceback.extract_tb(error.__traceback__)
         lines = [frame.lineno for frame in frames if frame.filename == page.source and frame.lineno]
-        line = line_of(lines[-1]) if lines else None
+        where = place(lines[-1]) if lines else (page.source, None)
         if isinstance(error, PageError):
-            raise error.at(page.source, line) from None
-        raise PageError(f"{type(error).__name__}: {error}", page.source, line) from error
+            raise error.at(*where) from None
+        raise PageError(f"{type(error).__name__}: {error}", *where) from error
 
 
 def _finalize(value: Any) -> Any:

@@ -29,7 +29,8 @@ NO_BREAK_SPACE = "\u00a0"
 SHOWN_STATUSES = ("published", "estimated", "unreliable")
 HIDDEN_STATUSES = ("suppressed", "missing", "not_applicable")
 WORD_GROUPS = (
-    "status", "reason", "kind", "direction", "verdict", "severity", "gate", "cadence", "yes_no"
+    "status", "reason", "kind", "direction", "verdict", "severity", "gate", "cadence", "yes_no", "tone", "trend",
+    "delivery_state", "conversion_class", "comparator",
 )  # fmt: skip
 KEY_LABELS = "key"
 
@@ -114,12 +115,17 @@ def safe_file_name(value: str) -> str:
 
     A value that had to be changed gets a piece of its hash, so two values never share a name.
     """
-    spelled = value.replace("ß", "ss").replace("ä", "ae").replace("ö", "oe").replace("ü", "ue")
-    folded = unicodedata.normalize("NFKD", spelled)
-    name = re.sub(r"[^A-Za-z0-9_]+", "-", folded.encode("ascii", "ignore").decode()).strip("-")[:80]
+    name = ascii_name(value)
     if name and name == value:
         return name
     return "-".join(part for part in (name, hashlib.sha256(value.encode()).hexdigest()[:8]) if part)
+
+
+def ascii_name(value: str) -> str:
+    """Up to 80 letters, digits, _ and - that read like the value; empty where it has none."""
+    spelled = value.replace("ß", "ss").replace("ä", "ae").replace("ö", "oe").replace("ü", "ue")
+    folded = unicodedata.normalize("NFKD", spelled)
+    return re.sub(r"[^A-Za-z0-9_]+", "-", folded.encode("ascii", "ignore").decode()).strip("-")[:80]
 
 
 class Words:

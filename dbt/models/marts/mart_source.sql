@@ -5,6 +5,6 @@ with declared_source as (
 
 )
 
-select source, title, owner, description, licence, origin, legal_basis, purpose, cadence, geography, publication
+select source, title, owner, description, licence, origin, legal_basis, purpose, cadence, due_days, geography, publication
 from declared_source
 order by source

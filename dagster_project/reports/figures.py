@@ -1,0 +1,324 @@
+"""Maps and charts; each has a name, a description in words and its values as a table.
+
+Reads results of queries, renders templates; writes nothing.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from markupsafe import Markup
+
+from dagster_project.reports import charts, maps
+from dagster_project.reports.errors import PageError
+from dagster_project.reports.kit import Column, Kit
+from dagster_project.reports.measures import Measure
+from dagster_project.reports.queries import Result, Row
+from dagster_project.reports.search import script_json
+from dagster_project.reports.shapes import LOCATOR_TOLERANCE, MAP_UNITS
+from dagster_project.reports.tables import TableComponents
+from dagster_project.reports.vega import CONFIG
+from dagster_project.reports.wording import format_number, format_period
+
+
+class FigureComponents(TableComponents, Kit):
+    """Components that show rows as pictures."""
+
+    def map(
+        self,
+        result: Result,
+        title: str,
+        link: str | None = None,
+        small: bool = False,
+        zoom: bool = False,
+        among: Result | None = None,
+    ) -> Markup:
+        """A choropleth of one level: five groups of equal size, or the classes of an index.
+
+        Columns: level, area, name, value, status; optional reason, class, decimals, unit_label. Areas of the level
+        that the query leaves out are drawn white. ``small`` draws simpler outlines, for pages with several maps;
+        ``zoom`` shows only the part of the map with the query's areas, grouped as they are ``among`` all rows of that
+        other query.
+        Raises PageError for an area the reporting edition does not have, for mixed levels or a repeated area.
+        """
+        if not result:
+            return self._empty(result)
+        result.require(["level", "area", "name", "value", "status"])
+        level = result[0]["level"]
+        self._check_areas(result, level)
+        names = self._site.shapes.names(level)
+        paths = self._site.shapes.paths(level, maps.SMALL_TOLERANCE if small else maps.TOLERANCE)
+        asked = {row["area"] for row in result}
+        measures = self._measures(result)
+        peers = [measure.value for measure in self._measures(among)] if among else []
+        breaks = maps.quantile_breaks([value for value in peers if value is not None]) if any(peers) else None
+        colouring = maps.colour(measures, result[0].get("decimals"), result[0].get("unit_label"), breaks)
+        shapes = [
+            {
+                "path": paths[row["area"]],
+                "fill": fill,
+                "text": f"{row['name']}: {measure.full}",
+                "href": self._site.href(link, row, self._root) if link else None,
+                "overlay": measure.status if measure.status in ("estimated", "unreliable") else None,
+            }
+            for row, measure, fill in zip(result, measures, colouring.fills, strict=True)
+            if row["area"] in paths
+        ]
+        if not shapes:
+            return self._note("Zu diesen Gebieten liegen keine Grenzen vor; eine Karte ist nicht möglich.")
+        drawing = {
+            "shapes": shapes,
+            "others": [(path, names[area]) for area, path in paths.items() if area not in asked],
+            "legend": colouring.legend,
+            "undrawn": len(measures) - len(shapes),
+            "view_box": self._site.shapes.part(level, sorted(asked)) if zoom else self._site.shapes.view_box,
+            "small": small,
+            "linked": bool(link),
+        }
+        first = Column("name", "Gebiet", link=link)
+        return self._figure("map", result, title, first, colouring.description, drawing)
+
+    def locator(self, result: Result, title: str) -> Markup:
+        """Where the query's only area lies in the coarsest level's outlines. Columns: level, area."""
+        if not result:
+            return self._empty(result)
+        row, shapes = result.only("locator()"), self._site.shapes
+        self._check_areas(result, row["level"])
+        centre = shapes.centre(row["level"], row["area"])
+        if centre is None:
+            return self._note("Zu diesem Gebiet liegen keine Grenzen vor; eine Lagekarte ist nicht möglich.")
+        x, y, half = centre
+        context = {
+            "title": title,
+            "outlines": list(shapes.paths(shapes.outline_level, LOCATOR_TOLERANCE).values()),
+            "area": shapes.paths(row["level"], LOCATOR_TOLERANCE)[row["area"]],
+            "ring": (x, y, half + 40) if half < MAP_UNITS / 20 else None,
+            "view_box": shapes.view_box,
+        }
+        return self._site.fill("locator", context)
+
+    def line_chart(self, result: Result, title: str, breaks: Result | None = None) -> Markup:
+        """Time lines, open where a value is null or the series breaks, with their intervals as bands.
+
+        Columns: period, reference_date, value, status; optional ci_low, ci_high, series (a name for each line).
+        ``breaks``: columns day, reason.
+        """
+        if not result:
+            return self._empty(result)
+        points, newest_first = self._points(result)
+        if all(point.measure.value is None for point in points):
+            return self._note("In keinem Zeitraum liegt ein Wert vor; eine Zeitreihe ist nicht möglich.")
+        marked = {row["day"]: str(row["reason"]) for row in breaks or ()}
+        units = {str(row.get("unit_label") or "") for row in result}
+        spec = charts.line(points, marked, unit=units.pop() or None if len(units) == 1 else None)
+        words = _describe_lines(points) + "".join(f" Bruch: {reason}." for reason in marked.values())
+        if not charts.starts_at_zero(points):
+            words += " Die senkrechte Achse beginnt nicht bei null."
+        columns = [Column("value", "Wert", "measure")]
+        if len({point.series for point in points}) > 1:
+            columns.insert(0, Column("series", "Reihe"))
+        return self._vega(spec, newest_first, title, Column("period", "Zeitraum", "period"), words, columns)
+
+    def multiples(self, result: Result, title: str, breaks: Result | None = None) -> Markup:
+        """Small time lines beside each other, one for each value of the column panel; else as line_chart()."""
+        if not result:
+            return self._empty(result)
+        result.require(["panel"])
+        marked = {row["day"]: str(row["reason"]) for row in breaks or ()}
+        drawings = []
+        for name in dict.fromkeys(row["panel"] for row in result):
+            points, _ = self._points(result.where(panel=name))
+            if any(point.measure.value is not None for point in points):
+                spec = charts.line(points, marked, width=190, height=100, small=True)
+                drawings.append((name, *self._drawn(spec, f"{name}. {_describe_lines(points)}")))
+        if not drawings:
+            return self._note("In keinem Zeitraum liegt ein Wert vor; eine Zeitreihe ist nicht möglich.")
+        words = f"{len(drawings)} Zeitreihen; jede hat ihre eigene senkrechte Achse."
+        words += "".join(f" Bruch: {reason}." for reason in marked.values())
+        columns = [Column("period", "Zeitraum", "period"), Column("value", "Wert", "measure")]
+        context = {"drawings": drawings, "wide": False}
+        return self._figure("chart", result, title, Column("panel", "Reihe"), words, context, columns)
+
+    def bar_chart(self, result: Result, title: str, link: str | None = None) -> Markup:
+        """Horizontal bars, one a row, in the query's order. Columns: name, value, status (+ see map).
+
+        A column ``is_comparison`` marks rows to compare with, as the whole region, drawn grey.
+        """
+        if not result:
+            return self._empty(result)
+        result.require(["name", "value", "status"])
+        measures = self._measures(result)
+        known = [measure for measure in measures if measure.value is not None]
+        if not known:
+            return self._note("Es liegt kein Wert vor; ein Diagramm ist nicht möglich.")
+        least, most = min(known, key=lambda m: m.value or 0.0), max(known, key=lambda m: m.value or 0.0)
+        words = f"{len(known)} von {len(result)} mit Wert: {least.text} bis {most.text}."
+        names = [str(row["name"]) for row in result]
+        spec = charts.bars(names, measures, [bool(row.get("is_comparison")) for row in result])
+        return self._vega(spec, result, title, Column("name", "Gebiet", link=link), words)
+
+    def scatter(self, result: Result, title: str, across: str, up: str) -> Markup:
+        """Two values of the same areas as points; ``across`` and ``up`` are the axes' titles.
+
+        Columns: name, value, status and, for the upward axis, y_value, y_status, y_decimals, y_unit_label.
+        """
+        if not result:
+            return self._empty(result)
+        result.require(["name", "value", "status", "y_value", "y_status"])
+        first, second = self._measures(result), self._measures(result, "y_value", "y_")
+        both = [a for a, b in zip(first, second, strict=True) if a.value is not None and b.value is not None]
+        if not both:
+            return self._note("Kein Gebiet hat beide Werte; ein Diagramm ist nicht möglich.")
+        names = [str(row["name"]) for row in result]
+        spec = charts.scatter(names, first, second, (across, up))
+        words = f"{format_number(len(both))} von {format_number(len(result))} Gebieten haben beide Werte."
+        columns = [Column("value", across, "measure"), Column("y_value", up, "measure", prefix="y_")]
+        return self._vega(spec, result, title, Column("name", "Gebiet"), words, columns)
+
+    def histogram(self, result: Result, title: str, mark: Result | None = None) -> Markup:
+        """How many areas have which value; ``mark`` is a one-row query whose value is drawn as a line.
+
+        Columns: name, value, status (+ see map); mark: name, value, status.
+        """
+        if not result:
+            return self._empty(result)
+        measures = self._measures(result)
+        values = [measure.value for measure in measures if measure.value is not None]
+        if not values:
+            return self._note("Es liegt kein Wert vor; ein Diagramm ist nicht möglich.")
+        row = result[0]
+        unit, decimals = row.get("unit_label"), row.get("decimals")
+        bins = [
+            (low, high, count, f"{format_number(low)} bis {format_number(high)}: {count} Gebiete")
+            for low, high, count in charts.nice_bins(values)
+        ]
+        words = f"{format_number(len(values))} Gebiete mit Wert, von {self._number(min(values), decimals, unit)}"
+        words += f" bis {self._number(max(values), decimals, unit)}."
+        marked = self._measures(mark)[0] if mark else None
+        if mark and marked and marked.value is not None:
+            words += f" Die Linie zeigt {mark[0]['name']}: {marked.full}."
+        spec = charts.histogram(bins, marked.value if marked else None, unit or "")
+        return self._vega(spec, result, title, Column("name", "Gebiet"), words)
+
+    def heat_map(
+        self, result: Result, title: str, row: str = "name", column: str = "column", among: Result | None = None
+    ) -> Markup:
+        """Areas by indicators, each field tinted by its group in its column, ``among`` the rows of another query.
+
+        Columns: value, status (+ see map), and the two named by ``row`` and ``column``.
+        """
+        if not result:
+            return self._empty(result)
+        result.require([row, column, "value", "status"])
+        measures = self._measures(result)
+        found: dict[str, list[float]] = {}
+        for entry in among or result:
+            if entry["value"] is not None:
+                found.setdefault(str(entry[column]), []).append(entry["value"])
+        breaks = {name: maps.quantile_breaks(values) for name, values in found.items()}
+        cells: dict[tuple[str, str], Measure] = {}
+        for entry, measure in zip(result, measures, strict=True):
+            name = str(entry[column])
+            group = None if measure.value is None else str(bisect_left(breaks[name], measure.value) + 1)
+            cells[str(entry[row]), name] = replace(measure, group=group)
+        rows = list(dict.fromkeys(str(entry[row]) for entry in result))
+        columns = list(dict.fromkeys(str(entry[column]) for entry in result))
+        spec = charts.heat(rows, columns, cells, maps.palette(maps.GROUPS))
+        words = (
+            "Je Spalte fünf etwa gleich große Gruppen von niedrig (hell) bis hoch (dunkel); × heißt: kein Wert. "
+            "Dunkel bedeutet hoch, nicht ungünstig."
+        )
+        shown = [Column(column, "Indikator"), Column("value", "Wert", "measure")]
+        return self._vega(spec, result, title, Column(row, "Gebiet"), words, shown, wide=True)
+
+    # -- inside
+
+    def _points(self, result: Result) -> tuple[list[charts.Point], Result]:
+        """The points of time lines in their order, and the rows with the newest first."""
+        result.require(["period", "reference_date", "value", "status"])
+        rows = sorted(result, key=lambda row: (row["reference_date"], row["period"]))
+        measures = self._measures(Result(result.name, result.columns, rows, result.empty))
+        points = [self._point(row, measure) for row, measure in zip(rows, measures, strict=True)]
+        return points, Result(result.name, result.columns, rows[::-1], result.empty)
+
+    def _point(self, row: Row, measure: Measure) -> charts.Point:
+        series = str(row.get("series") or "")
+        return charts.Point(
+            row["period"], row["reference_date"], measure, series, row.get("ci_low"), row.get("ci_high")
+        )
+
+    def _number(self, value: float, decimals: int | None, unit: str | None) -> str:
+        return format_number(value, decimals) + (f"\u00a0{unit}" if unit else "")
+
+    def _vega(
+        self,
+        spec: charts.Spec,
+        result: Result,
+        title: str,
+        first: Column,
+        words: str,
+        columns: Sequence[Column] | None = None,
+        wide: bool = False,
+    ) -> Markup:
+        drawing = {"drawings": [("", *self._drawn(spec, f"{title}. {words}"))], "wide": wide}
+        return self._figure("chart", result, title, first, words, drawing, columns)
+
+    def _drawn(self, spec: charts.Spec, name: str) -> tuple[Markup, Markup]:
+        """The chart as SVG, and its specification for the browser."""
+        script = Markup(script_json({"config": CONFIG, **spec}))  # noqa: S704 - it has no sign that ends a script
+        return self._site.charts.svg(spec, name), script
+
+    def _figure(
+        self,
+        kind: str,
+        result: Result,
+        title: str,
+        first: Column,
+        words: str,
+        drawing: Mapping[str, Any],
+        columns: Sequence[Column] | None = None,
+    ) -> Markup:
+        shown = [first, *(columns or [Column("value", "Wert", "measure")])]
+        if {"ci_low", "ci_high"} <= set(result.columns):
+            shown.append(Column("ci_low", "Unsicherheit", "interval"))
+        context = {
+            "title": title, "number": self._next_figure(), "description": words,
+            "alternative": self.table(result, shown, caption=title), **drawing,
+        }  # fmt: skip
+        return self._site.fill(kind, context)
+
+    def _note(self, text: str) -> Markup:
+        return self._site.fill("alert", {"text": text, "kind": "info"})
+
+    def _check_areas(self, result: Result, level: str) -> None:
+        known, seen = self._site.shapes.names(level), set()
+        for row in result:
+            if row["level"] != level:
+                raise PageError(
+                    f'a map shows one level, the query has "{level}" and "{row["level"]}"', query=result.name
+                )
+            if row["area"] not in known:
+                raise PageError(f'unknown area key "{row["area"]}" on level "{level}"', query=result.name)
+            if row["area"] in seen:
+                raise PageError(f'area "{row["area"]}" occurs twice in the map', query=result.name)
+            seen.add(row["area"])
+
+
+def _describe_lines(points: Sequence[charts.Point]) -> str:
+    """First and last value of each line, and the periods without one."""
+    lines: dict[str, list[charts.Point]] = {}
+    for point in points:
+        lines.setdefault(point.series, []).append(point)
+    said = []
+    for name, line in lines.items():
+        known = [point for point in line if point.measure.value is not None]
+        ends = [known[0], known[-1]] if len(known) > 1 else known
+        parts = [f"{format_period(point.period, point.day)}: {point.measure.full}" for point in ends]
+        gaps = [format_period(point.period, point.day) for point in line if point.measure.value is None]
+        if gaps:
+            parts.append(f"kein Wert für: {', '.join(gaps)}")
+        said.append((f"{name}: " if len(lines) > 1 else "") + "; ".join(parts))
+    return ". ".join(said) + "."

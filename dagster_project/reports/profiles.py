@@ -1,0 +1,126 @@
+"""Components for the profile of one area: the spine, and the matrix of status and dynamics.
+
+Reads results of queries, renders templates; writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from dagster_project.reports import maps, sparks, spine
+from dagster_project.reports.errors import PageError
+from dagster_project.reports.kit import ARROWS, Column, Kit
+from dagster_project.reports.queries import Result, Row
+from dagster_project.reports.wording import format_number, format_period
+
+_spreads: dict[tuple[float, ...], spine.Spread] = {}
+
+
+class ProfileComponents(Kit):
+    """Components that put one area beside the others."""
+
+    def spine(
+        self,
+        result: Result,
+        spreads: Result,
+        name: str,
+        compared: Sequence[tuple[str, str]] = (),
+        link: str | None = None,
+    ) -> Markup:
+        """One row per indicator: value, comparisons, place among the areas of the level, group, trend, age.
+
+        Columns: theme_name, indicator, name, direction, period, reference_date, value, status (+ see map), ci_low,
+        ci_high, significance, trend, series (a list of values), is_old. ``compared`` lists (prefix, heading) of values
+        to compare with, the first stands in the middle; ``spreads``: indicator, values (a list). An area whose value
+        is hidden gets neither mark nor group.
+        """
+        if not result:
+            return self._empty(result)
+        result.require(["theme_name", "indicator", "name", "direction", "period", "reference_date", "value", "status"])
+        spreads.require(["indicator", "values"])
+        lists = {row["indicator"]: row["values"] for row in spreads}
+        shown = [pair for pair in compared if any(row[f"{pair[0]}status"] for row in result)]
+        groups: list[tuple[str, list[dict[str, Any]]]] = []
+        for row in result:
+            if not groups or groups[-1][0] != row["theme_name"]:
+                groups.append((row["theme_name"], []))
+            groups[-1][1].append(self._spine_row(row, lists.get(row["indicator"]), name, shown, link, result.name))
+        context = {
+            "groups": groups, "name": name, "compared": [label for _, label in shown], "colours": maps.palette(5),
+            "tones": sorted({row["tone"] for _, rows in groups for row in rows}),
+            "trends": any(row["arrow"] for _, rows in groups for row in rows),
+            "drawn": any(row["spine"] for _, rows in groups for row in rows),
+        }  # fmt: skip
+        return self._site.fill("spine", context)
+
+    def matrix(self, result: Result, here: Result, title: str, across: str, up: str) -> Markup:
+        """Status against dynamics: the number of areas in each field, and one area's path through the years.
+
+        Columns of both: status_class, dynamic_class, status_rank, dynamic_rank, period, areas (how many share the
+        field in the period); ``here`` has the rows of the area. ``across`` and ``up`` name the axes.
+        """
+        if not result or not here:
+            return self._empty(result if not result else here)
+        result.require(["status_class", "dynamic_class", "status_rank", "dynamic_rank", "period", "areas"])
+        rows = sorted({(row["status_rank"], row["status_class"]) for row in result})
+        columns = sorted({(row["dynamic_rank"], row["dynamic_class"]) for row in result})
+        latest = max(row["period"] for row in result)
+        counts = {(r["status_class"], r["dynamic_class"]): r["areas"] for r in result if r["period"] == latest}
+        path: dict[tuple[str, str], list[str]] = {}
+        for row in sorted(here, key=lambda row: str(row["period"])):
+            path.setdefault((row["status_class"], row["dynamic_class"]), []).append(format_period(row["period"]))
+        context = {
+            "title": title, "across": across, "up": up, "latest": format_period(latest),
+            "columns": [name for _, name in columns],
+            "rows": [
+                (status, [(counts.get((status, name), 0), path.get((status, name), [])) for _, name in columns])
+                for _, status in rows
+            ],
+        }  # fmt: skip
+        return self._site.fill("matrix", context)
+
+    # -- inside
+
+    def _spine_row(
+        self, row: Row, values: Any, name: str, compared: Sequence[tuple[str, str]], link: str | None, query: str
+    ) -> dict[str, Any]:
+        measure = self._measure(Column("value", "Wert", "measure"), row, query)
+        others = [
+            self._measure(Column(f"{prefix}value", "Wert", "measure", unit=False, prefix=prefix), row, query)
+            for prefix, _ in compared
+        ]
+        tone = spine.tone(row["direction"], row.get("significance"))
+        spread = _read_spread(values)
+        drawn = group = None
+        said = f"{name}: {measure.full}"
+        if spread is not None and len(values) > 1:
+            middle = others[0].value if others else None
+            drawn = spine.draw(spread, middle, measure.value, row.get("ci_low"), row.get("ci_high"))
+            group = spread.group(measure.value) if measure.value is not None else None
+            low, high = (format_number(number, row.get("decimals")) for number in (spread.low, spread.high))
+            said += f"; alle Gebiete der Ebene: {low} bis {high}"
+        trend = row.get("trend")
+        if trend and trend not in ARROWS:
+            raise PageError(f'unknown trend "{trend}"; known: {", ".join(ARROWS)}', query=query)
+        return {
+            "indicator": row["indicator"], "label": row["name"], "measure": measure, "others": others, "tone": tone,
+            "tone_words": self._site.words.word("tone", tone), "spine": drawn, "said": said, "group": group,
+            "href": self._site.href(link, row, self._root) if link else None,
+            "period": format_period(row["period"]), "day": row["reference_date"], "is_old": row.get("is_old"),
+            "spark": sparks.draw(row.get("series") or []), "arrow": ARROWS.get(trend) if trend else None,
+            "trend_words": self._site.words.word("trend", trend) if trend else "",
+            "conversion": row.get("conversion_class"),
+        }  # fmt: skip
+
+
+def _read_spread(values: Any) -> spine.Spread | None:
+    """The spread of a level's values; the same list serves every area of the level."""
+    if not values:
+        return None
+    key = tuple(values)
+    if key not in _spreads:
+        _spreads[key] = spine.read_spread(key)
+    return _spreads[key]
