@@ -75,6 +75,16 @@ class Sheet:
     def place(self, column: Column) -> int:
         return self.columns.index(column)
 
+    @property
+    def certain(self) -> Booleans:
+        """Parts with no row beside parts that have one: nothing to tell, and so taken to be known to everybody."""
+        beside = np.zeros(self.value.shape, bool)
+        child = np.flatnonzero(self.parent >= 0)
+        np.logical_or.at(beside, self.parent[child], ~self.absent[child])
+        found = np.zeros(self.value.shape, bool)
+        found[child] = self.absent[child] & beside[self.parent[child]]
+        return found
+
     def grid(self) -> Grid:
         return Grid(self.parent, self.value, self.printable, self.rests, self.relations, sums=~self.public)
 

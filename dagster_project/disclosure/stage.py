@@ -105,7 +105,7 @@ def _apply_rules(declared: Declarations, sheet: Sheet, system: System, index: in
     hidden, rise, fall = (system.of(index, flat) for flat in (system.hidden, system.rise, system.fall))
     lower, cost = system.of(index, system.lower), system.of(index, system.cost)
     value, printable = sheet.value, sheet.printable
-    system.of(index, system.known)[:] = sheet.absent & ~printable | sheet.public
+    system.of(index, system.known)[:] = sheet.certain | sheet.public
     thresholds = {place: _threshold(declared, sheet, place) for place in range(len(sheet.columns))}
     importance = np.zeros(len(sheet.columns))
     for use in sheet.uses:
@@ -132,8 +132,9 @@ def _apply_rules(declared: Declarations, sheet: Sheet, system: System, index: in
         part, last = relation.columns[1], relation.columns[-1]
         if sheet.rests[last] and not sheet.public[part] and not _is_share(sheet, relation.columns):
             margin = rules.small(value[:, last], _remainder_threshold(declared, sheet.columns[part]))
-            rise[:, last] = np.maximum(rise[:, last], margin.rise)
-            fall[:, last] = np.maximum(fall[:, last], margin.fall)
+            where = sheet.given[:, list(relation.columns[:-1])].all(axis=1)
+            rise[:, last] = np.where(where, margin.rise, 0)
+            fall[:, last] = np.where(where, margin.fall, 0)
     _hide_small_areas(declared, sheet, hidden, rise, fall)
     levels = sheet.areas["level_rank"].to_numpy()
     weight = np.array(LEVEL_WEIGHTS)[np.minimum(levels - levels.min(), len(LEVEL_WEIGHTS) - 1)]
