@@ -86,7 +86,8 @@ def _scale(points: pd.DataFrame, totals: Totals, folders: list[Path]) -> Floats:
         (frame["x"] // size).astype("int64") * 10**7 + (frame["y"] // size).astype("int64") for frame in (points, told)
     ]
     points["cell"] = cells[0]
-    return cells[0].map(told.groupby(cells[1])[weight].sum()).fillna(0.0).to_numpy(dtype=np.float64)
+    totals_of_points: Floats = cells[0].map(told.groupby(cells[1])[weight].sum()).fillna(0.0).to_numpy(np.float64)
+    return totals_of_points
 
 
 def _spread(points: pd.DataFrame, cell_metres: float) -> pd.DataFrame:
