@@ -22,7 +22,7 @@ TABLES: dict[str, dict[str, str]] = {
     "region": {
         "region": "varchar", "name": "varchar", "crs": "varchar", "geography": "varchar",
         "reporting_edition": "varchar", "municipality_level": "varchar", "finest_level": "varchar",
-        "population": "varchar", "disclosure": "varchar", "licence_note": "varchar",
+        "population": "varchar", "licence_note": "varchar",
     },
     "source": {
         "source": "varchar", "title": "varchar", "owner": "varchar", "description": "varchar", "licence": "varchar",

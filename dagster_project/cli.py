@@ -25,7 +25,7 @@ from dagster_project.settings import RegionData, dagster_home, exclusive, projec
 
 DONE, GATE_CLOSED, WRONG_INPUT, OUR_ERROR = 0, 1, 2, 3
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}  # our own log speaks to the screen
-INPUT_ERRORS = ("GeographyError", "DeclarationError", "NotProtectable")
+INPUT_ERRORS = ("GeographyError", "DeclarationError", "NotProtectable", "Contradiction")
 
 log = logging.getLogger("sozialraum")
 

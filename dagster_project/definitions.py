@@ -19,6 +19,7 @@ from dagster_project import (
     catalogue,
     declarations,
     disclosure,
+    disclosure_audit,
     gate,
     geography,
     landing,
@@ -35,6 +36,8 @@ log = logging.getLogger("sozialraum")
 PACKAGE = Path(__file__).parent
 # the models from which a crosswalk learns what is needed and who lives where
 CROSSWALK_READS = ("core_conversion_need", "core_support_mass")
+# the models from which the disclosure control learns the true counts
+DISCLOSURE_READS = ("core_disclosure_cell", "core_disclosure_conversion")
 
 
 def region_definitions(root: Project, region: str, inbox: Path | None = None) -> dg.Definitions:
@@ -63,7 +66,7 @@ class _Wiring:
         self.municipalities = {item.id: item.name for item in declared.region.municipalities}
         self.manifest = transform.manifest(root, data, declared)
         marts = [node["name"] for node in self.manifest["nodes"].values() if node.get("fqn", ["", ""])[1] == "marts"]
-        self.models = _models(self.manifest, [*marts, *CROSSWALK_READS])
+        self.models = _models(self.manifest, [*marts, *CROSSWALK_READS, *DISCLOSURE_READS])
         self.marts = [name for name, node in self.models.items() if node["fqn"][1] == "marts"]
         self.protected = [name for name, node in self.models.items() if node["fqn"][1] in ("protected", "marts")]
         self.observed = list(_models(self.manifest, CROSSWALK_READS))
@@ -233,14 +236,15 @@ class _Wiring:
     def _protection(self) -> dg.AssetsDefinition:
         @dg.asset(
             key=self.key("protection"),
-            deps=[self.key("core_indicator_value")],
+            deps=[self.key("geography"), *(self.key(model) for model in DISCLOSURE_READS)],
             group_name="protected",
             description="Disclosure control: cells that must not be shown.",
         )
         def protection() -> dg.MaterializeResult:
             with exclusive(self.data):
-                hidden = disclosure.protect(self.declared, self.data.protection)
-            return dg.MaterializeResult(metadata={"hidden": hidden})
+                found = disclosure.protect(self.declared, self.data)
+            log.info("Geheimhaltung: %s von %s Zahlen verborgen", found.hidden_counts, found.counts)
+            return dg.MaterializeResult(metadata={"hidden": found.hidden_rows})
 
         return protection
 
@@ -342,19 +346,33 @@ class _Wiring:
 
     def _audit(self, marts: Path) -> list[dict[str, Any]]:
         """Gate 2 on the candidate's own files, beside what gate 1 found."""
-        findings = gate.judge_marts(self.declared, marts)
+        findings = [*gate.judge_marts(self.declared, marts), self._audit_disclosure(marts)]
         if any(finding.blocks for finding in findings):
+            _report(findings)
             raise gate.GateClosed(findings)
         rows: list[dict[str, Any]] = gate.findings_frame(findings).to_dict("records")
         return gate.load_findings(self.data) + rows
 
+    def _audit_disclosure(self, marts: Path) -> gate.Finding:
+        """What an attacker could find out; the cells are named in the log for the operator alone."""
+        report = disclosure_audit.audit(self.declared, marts, self.data)
+        for row in report.rows.to_dict("records"):
+            log.info(
+                "Geheimhaltung geprüft für %s: %s Zahlen, %s verborgen, %s aufzudecken (%s s)",
+                row["audience"], row["numbers"], row["hidden"], row["exposed"], row["seconds"],
+            )  # fmt: skip
+        return gate.disclosure_finding([f"{item.audience}: {item.where}" for item in report.exposed])
+
     def _descriptions(self) -> dict[str, release.Description]:
         return {
-            name: release.Description(
-                self.models[name]["description"],
-                {column: node["description"] for column, node in self.models[name]["columns"].items()},
-            )
-            for name in self.marts
+            disclosure_audit.MART: release.Description(disclosure_audit.DESCRIPTION, disclosure_audit.COLUMNS),
+            **{
+                name: release.Description(
+                    self.models[name]["description"],
+                    {column: node["description"] for column, node in self.models[name]["columns"].items()},
+                )
+                for name in self.marts
+            },
         }
 
 

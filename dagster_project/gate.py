@@ -305,6 +305,27 @@ def judge_marts(declared: Declarations, marts: Path) -> list[Finding]:
         return [_judge(connection, suite, check, "marts") for suite in declared.suites_for(2) for check in suite.checks]
 
 
+def disclosure_finding(exposed: list[str]) -> Finding:
+    """What the audit of hidden numbers found, as a finding of gate 2; which numbers are for the operator alone."""
+    why = "Keine veröffentlichte Zahl darf verraten, was geheim zu halten ist."
+    problem = f"Aufzudecken: {len(exposed)} Zahlen; welche, steht im Protokoll des Laufs."
+    return Finding(
+        gate=2,
+        suite="disclosure",
+        name="nothing_hidden_can_be_found_out",
+        subject="marts",
+        severity="critical",
+        responsible="Statistikstelle",
+        why=why,
+        success=not exposed,
+        failing=len(exposed),
+        failing_keys=[],
+        message=f"{why} {problem}" if exposed else "In Ordnung.",
+        blocks=bool(exposed),
+        details="\n".join(exposed[:KEYS_NAMED]),
+    )
+
+
 # ---------------------------------------------------------------- one check
 
 

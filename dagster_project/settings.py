@@ -99,9 +99,19 @@ class RegionData:
         return self.root / "crosswalk"
 
     @property
+    def core(self) -> Path:
+        """True counts as Parquet for the disclosure control; confidential (written by dbt)."""
+        return self.root / "core"
+
+    @property
     def protection(self) -> Path:
-        """Cells that must not be shown (written by `disclosure`)."""
+        """Cells that must not be shown, and the true counts behind them (written by `disclosure`)."""
         return self.root / "protection"
+
+    @property
+    def ledger(self) -> Path:
+        """Every number that was ever released; confidential (written with each release)."""
+        return self.root / "ledger"
 
     @property
     def warehouse(self) -> Path:

@@ -68,6 +68,12 @@ def write_frame(frame: pd.DataFrame, path: Path, types: dict[str, str] | None = 
         write_query(connection, f"select {columns} from frame", path)
 
 
+def read_frame(path: Path, columns: str = "*") -> pd.DataFrame:
+    """The rows of a Parquet file as a frame; a file that dbt writes without rows holds one of nothing but nulls."""
+    with connect() as connection:
+        return connection.execute(f"select {columns} from read_parquet({literal(path)})").df().dropna(how="all")
+
+
 def write_json(content: Any, path: Path) -> None:
     """Write a JSON file that appears complete or not at all, readable by its owner alone."""
     path.parent.mkdir(parents=True, exist_ok=True)

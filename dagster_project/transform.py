@@ -195,7 +195,7 @@ def manifest(project: Project, data: RegionData, declared: Declarations) -> dict
 
 def _flags(project: Project, data: RegionData, declared: Declarations) -> list[str]:
     data.dbt_target.mkdir(parents=True, exist_ok=True)
-    for folder in (data.marts, data.support):
+    for folder in (data.marts, data.support, data.core):
         folder.mkdir(parents=True, exist_ok=True)
     os.environ["SOZIALRAUM_REGION_DATA"] = str(data.root)
     os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"

@@ -22,6 +22,7 @@ STAGES = {
     "reading",
     "gate",
     "disclosure",
+    "disclosure_audit",
     "release",
     "reports",
     "transform",
@@ -68,6 +69,7 @@ def test_stages_do_not_import_each_other(path: Path) -> None:
         ("jinja2", {"reports", "sharing"}),
         ("dbt", {"transform"}),
         ("geopandas", {"geography"}),
+        ("highspy", {"disclosure", "disclosure_audit"}),
         ("vl_convert", {"reports"}),
         ("weasyprint", {"reports"}),
     ],
@@ -75,6 +77,19 @@ def test_stages_do_not_import_each_other(path: Path) -> None:
 def test_each_heavy_library_has_one_home(library: str, homes: set[str]) -> None:
     users = {module(path) for path in PYTHON for name in imports(path) if name.split(".")[0] == library}
     assert users <= homes
+
+
+def test_databases_are_opened_within_the_memory_limit_alone() -> None:
+    """`tables.connect` sets it; the pages' database, which has more to forbid, sets it itself."""
+    opening = {path for path in PYTHON if "duckdb.connect(" in path.read_text(encoding="utf-8")}
+    assert opening == {PACKAGE / "tables.py", PACKAGE / "reports" / "queries.py"}
+    assert all("memory_limit()" in path.read_text(encoding="utf-8") for path in opening)
+
+
+def test_the_audit_knows_nothing_of_the_suppression() -> None:
+    """Neither imports the other: what one gets wrong, the other finds."""
+    for audit, step in (("disclosure_audit", "disclosure"), ("disclosure", "disclosure_audit")):
+        assert all(step not in own_modules(path) for path in PYTHON if module(path) == audit)
 
 
 def test_the_command_line_needs_dagster_only_to_run() -> None:
@@ -102,7 +117,7 @@ def test_layers_read_only_what_lies_before_them(path: Path) -> None:
     allowed_references = {
         "observations": ("stg_",),
         "core": ("obs_", "core_"),
-        "protected": ("core_",),
+        "protected": ("core_", "protected_"),
         "marts": ("protected_",),
     }[layer]
     allowed_sources = {
@@ -113,7 +128,9 @@ def test_layers_read_only_what_lies_before_them(path: Path) -> None:
     }[layer]
     assert all(name.startswith(allowed_references) for name in references(path))
     assert sources(path) <= allowed_sources
-    assert layer != "protected" or "protection" in sources(path)
+    # the export boundary: whoever reads a true number asks the protection
+    reads_true_numbers = any(name.startswith("core_") for name in references(path))
+    assert layer != "protected" or not reads_true_numbers or "protection" in sources(path)
     assert path.stem.startswith({"observations": "obs_", "core": "core_", "marts": "mart_"}.get(layer, f"{layer}_"))
 
 

@@ -7,9 +7,13 @@ Writes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
+from typing import Any
+
 from dagster_project import strict_yaml
 from dagster_project.declarations.base import DeclarationError, Mistake
 from dagster_project.declarations.contracts import Contract
+from dagster_project.declarations.disclosure import MeasureRelation, parsed_relation
 from dagster_project.declarations.indicators import AgeBound, Indicator
 from dagster_project.declarations.references import Declarations, unresolved
 from dagster_project.declarations.suites import Suite
@@ -44,7 +48,21 @@ def load(project: Project, region: str) -> Declarations:
     suites = read_folder(project.expectations, Suite, project, mistakes)
     if mistakes or declared_region is None:
         raise DeclarationError(mistakes)
-    declarations = Declarations(declared_region, geographies, contracts, indicators, bounds, suites, universes(project))
+    yields = {source: found for source, found in measures_by_source(project).items() if source in contracts}
+    declarations = Declarations(
+        declared_region,
+        geographies,
+        contracts,
+        indicators,
+        bounds,
+        suites,
+        universes(project),
+        {
+            measure: tuple(source for source, found in yields.items() if measure in found)
+            for measure in sorted(set().union(*yields.values()))
+        },
+        relations(project, contracts),
+    )
     mistakes = unresolved(project, declarations)
     if mistakes:
         raise DeclarationError(mistakes)
@@ -63,23 +81,9 @@ def universes(project: Project) -> dict[str, str]:
     that count others than residents. Raises `DeclarationError` where a file lists no measure, or a wrong one.
     """
     found: dict[str, str] = {}
-    for path in sorted((project.dbt / "models" / "observations").glob("obs_*.yml")):
-        file = str(path.relative_to(project.root)) if path.is_relative_to(project.root) else str(path)
-        columns = [
-            column
-            for model in strict_yaml.load(path.read_text(encoding="utf-8")).get("models", [])
-            for column in model.get("columns", [])
-            if column.get("name") == "measure"
-        ]
-        values = [
-            value
-            for column in columns
-            for test in column.get("data_tests", [])
-            if isinstance(test, dict) and "accepted_values" in test
-            for value in test["accepted_values"]["arguments"]["values"]
-        ]
-        if not values:
-            raise DeclarationError([Mistake(file, "measure", "list the measures as accepted_values of this column")])
+    for file, _, models in _observation_models(project):
+        columns = _measure_columns(models)
+        values = _measures(file, columns)
         found.update(dict.fromkeys(values, RESIDENTS))
         for column in columns:
             for universe, counted in column.get("config", {}).get("meta", {}).get("universes", {}).items():
@@ -96,6 +100,54 @@ def universes(project: Project) -> dict[str, str]:
                     )
                 found.update(dict.fromkeys(counted, universe))
     return found
+
+
+def measures_by_source(project: Project) -> dict[str, set[str]]:
+    """The measures each source yields. Raises `DeclarationError` where a file names none."""
+    return {
+        source: set(_measures(file, _measure_columns(models))) for file, source, models in _observation_models(project)
+    }
+
+
+def relations(project: Project, sources: Collection[str]) -> tuple[MeasureRelation, ...]:
+    """How measures add up, as the observation models of these sources declare it under config.meta.relations.
+
+    Raises `DeclarationError` where one cannot be read.
+    """
+    found: dict[MeasureRelation, None] = {}
+    for file, source, models in _observation_models(project):
+        for model in models if source in sources else ():
+            for text in model.get("config", {}).get("meta", {}).get("relations", []):
+                try:
+                    found[parsed_relation(text)] = None
+                except ValueError as error:
+                    raise DeclarationError([Mistake(file, "config.meta.relations", str(error))]) from error
+    return tuple(found)
+
+
+def _observation_models(project: Project) -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
+    """File, source and models of every documented observation model."""
+    for path in sorted((project.dbt / "models" / "observations").glob("obs_*.yml")):
+        file = str(path.relative_to(project.root)) if path.is_relative_to(project.root) else str(path)
+        models = strict_yaml.load(path.read_text(encoding="utf-8")).get("models", [])
+        yield file, path.stem.removeprefix("obs_"), models
+
+
+def _measure_columns(models: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [column for model in models for column in model.get("columns", []) if column.get("name") == "measure"]
+
+
+def _measures(file: str, columns: list[dict[str, Any]]) -> list[str]:
+    values = [
+        value
+        for column in columns
+        for test in column.get("data_tests", [])
+        if isinstance(test, dict) and "accepted_values" in test
+        for value in test["accepted_values"]["arguments"]["values"]
+    ]
+    if not values:
+        raise DeclarationError([Mistake(file, "measure", "list the measures as accepted_values of this column")])
+    return values
 
 
 def all_contracts(project: Project) -> dict[str, Contract]:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dagster_project.declarations.base import Mistake
 from dagster_project.declarations.contracts import Contract
+from dagster_project.declarations.disclosure import MeasureRelation
 from dagster_project.declarations.indicators import AgeBound, Indicator
 from dagster_project.declarations.suites import Suite
 from dagster_project.declarations.territory import Geography, Region
@@ -19,7 +20,10 @@ from dagster_project.settings import Project
 
 @dataclass(frozen=True)
 class Declarations:
-    """All that is declared for one region, cross-checked; `universes` by measure."""
+    """All that is declared for one region, cross-checked.
+
+    `universes` by measure; `sources_of` names the region's sources of each measure, `relations` how they add up.
+    """
 
     region: Region
     geographies: dict[str, Geography]
@@ -28,6 +32,13 @@ class Declarations:
     bounds: dict[str, AgeBound]
     suites: dict[str, Suite]
     universes: dict[str, str]
+    sources_of: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    relations: tuple[MeasureRelation, ...] = ()
+
+    @property
+    def all_public(self) -> bool:
+        """Whether every source publishes its numbers itself, so that there is nothing to hide."""
+        return all(contract.publication == "already_public" for contract in self.contracts.values())
 
     @property
     def reported_indicators(self) -> dict[str, Indicator]:
@@ -77,6 +88,8 @@ def _region_references(declared: Declarations) -> list[Mistake]:
     mistakes += _reference(file, "reporting_edition", region.reporting_edition, [e.id for e in geography.editions])
     mistakes += _reference(file, "municipality_level", region.municipality_level, [x.id for x in geography.levels])
     mistakes += _reference(file, "population", region.population, declared.universes)
+    for source in region.disclosure.sources:
+        mistakes += _reference(file, f"disclosure.sources.{source}", source, declared.contracts)
     return mistakes + _chosen_indicators(declared, file)
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from dagster_project.declarations.base import Declared, Identifier, Scalar, compiled, unique
+from dagster_project.declarations.disclosure import Disclosure
 from dagster_project.declarations.support import Support
 
 UNALLOCATED = "-ohne"
@@ -185,9 +186,7 @@ class Region(Declared):
     municipality_level: Identifier
     municipalities: list[Municipality] = Field(min_length=1)
     region_sender: str | None = Field(default=None, description="inbox folder of the region's own offices")
-    disclosure: Literal["required", "off_because_simulated"] = Field(
-        default="required", description="off only where the data are about nobody"
-    )
+    disclosure: Disclosure = Disclosure()
     population: Identifier = Field(description="measure shown as an area's population")
     indicators: list[Identifier] | None = Field(
         default=None, min_length=1, description="what the region reports; all that its sources allow where left out"

@@ -1,33 +1,11 @@
--- all indicators of all kinds: the true numbers, confidential. Each period of an indicator is shown on one edition: the
--- reporting one, else the one it was delivered on. What could only be carried over from other boundaries with a large
--- error does not stand on its own.
-with plain as (
+-- all indicators that are made from counts: the true numbers, confidential; an index is made from what may be shown. Each
+-- period of an indicator is shown on one edition: the reporting one, else the one it was delivered on. What could only
+-- be carried over from other boundaries with a large error does not stand on its own.
+with combined as (
 
     select * from {{ ref('core_indicator_direct') }}
     union all
     select * from {{ ref('core_indicator_change') }}
-
-),
-
-index_value as (
-
-    select * from {{ ref('core_indicator_index') }}
-
-),
-
-combined as (
-
-    select
-        {{ area_keys() }},
-        indicator, value, cast(null as varchar) as class, numerator, denominator, ci_low, ci_high, status, reason,
-        conversion_class
-    from plain
-    union all
-    select
-        {{ area_keys() }},
-        indicator, value, class, numerator, denominator, ci_low, ci_high, status, reason,
-        conversion_class
-    from index_value
 
 ),
 
@@ -66,7 +44,6 @@ select
     {{ area_keys() }},
     indicator,
     case when not is_uncertain then value end as value,
-    case when not is_uncertain then class end as class,
     case when not is_uncertain then numerator end as numerator,
     case when not is_uncertain then denominator end as denominator,
     case when not is_uncertain then ci_low end as ci_low,

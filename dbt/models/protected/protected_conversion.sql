@@ -28,12 +28,6 @@ declared_source as (
 
 ),
 
-region as (
-
-    select * from {{ source('catalogue', 'region') }}
-
-),
-
 area as (
 
     select * from {{ source('geography', 'area') }}
@@ -60,12 +54,11 @@ shown as (
         case when conversion.conversion_class != 'D' then conversion.upper_bound end as upper_bound,
         conversion.standard_error,
         conversion.split_share,
-        declared_source.publication = 'already_public' or region.disclosure != 'required' as may_tell_all
+        declared_source.publication = 'already_public' as may_tell_all
     from conversion
     inner join part on conversion.measure = part.measure
     inner join area on {{ same_area('conversion', 'area') }}
     inner join declared_source on conversion.source = declared_source.source
-    cross join region
     where not exists (
         select 1
         from {{ source('protection', 'cell') }} as hidden

@@ -1,33 +1,31 @@
--- reads core_index_component and the protection; how each index value that may be shown came about
-with component as (
+-- reads protected_index_input; each component of an index standardised over the valid areas of a period (population
+-- standard deviation, unweighted)
+with input as (
 
-    select * from {{ ref('core_index_component') }}
+    select * from {{ ref('protected_index_input') }}
+    where reason is null
 
 ),
 
-hidden as (
+described as (
 
-    select * from {{ source('protection', 'cell') }}
+    select
+        *,
+        avg(input) over (partition by indicator, component, geography, edition, level, period) as mean,
+        stddev_pop(input) over (partition by indicator, component, geography, edition, level, period)
+            as standard_deviation
+    from input
 
 )
 
 select
-    {{ area_keys('component') }},
-    component.indicator,
-    component.component,
-    round(component.input, 9) as input,
-    component.weight,
-    round(component.z, 9) as z,
-    round(component.mean, 9) as mean,
-    round(component.standard_deviation, 9) as standard_deviation
-from component
-where not exists (
-    select 1
-    from hidden
-    where hidden.geography = component.geography
-        and hidden.edition = component.edition
-        and hidden.level = component.level
-        and hidden.area = component.area
-        and hidden.period = component.period
-        and hidden.indicator in (component.indicator, component.component)
-)
+    {{ area_keys() }},
+    indicator,
+    component,
+    input,
+    weight,
+    (input - mean) / nullif(standard_deviation, 0) as z,
+    mean,
+    standard_deviation,
+    conversion_class
+from described

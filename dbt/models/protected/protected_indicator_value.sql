@@ -1,7 +1,30 @@
--- reads core_indicator_value and the protection; every value that may be shown, with nothing left of those that may not
-with indicator_value as (
+-- reads core_indicator_value, protected_indicator_index and the protection; every value that may be shown, with nothing
+-- left of those that may not
+with counted as (
 
     select * from {{ ref('core_indicator_value') }}
+
+),
+
+index_value as (
+
+    select * from {{ ref('protected_indicator_index') }}
+
+),
+
+indicator_value as (
+
+    select
+        {{ area_keys() }},
+        indicator, value, cast(null as varchar) as class, numerator, denominator, ci_low, ci_high, status, reason,
+        conversion_class
+    from counted
+    union all
+    select
+        {{ area_keys() }},
+        indicator, value, class, numerator, denominator, ci_low, ci_high, status, reason,
+        conversion_class
+    from index_value
 
 ),
 
@@ -64,7 +87,7 @@ select
     case when status in ('published', 'estimated', 'unreliable') then round(value, 9) end as value,
     case when status in ('published', 'estimated', 'unreliable') then class end as class,
     status,
-    reason,
+    case when status != 'suppressed' then reason end as reason,
     case when status != 'suppressed' then numerator end as numerator,
     case when status != 'suppressed' then denominator end as denominator,
     case when status in ('published', 'estimated', 'unreliable') then round(ci_low, 9) end as ci_low,

@@ -1,14 +1,15 @@
--- kind index: weighted sum of the standardised components, standardised again, and its class
+-- reads protected_index_input and protected_index_component; kind index: weighted sum of the standardised components, standardised again, and its class
+{%- set uncertain = "(coalesce(class_rank.conversion_class, 'A') = 'D')" %}
 with input as (
 
     select distinct {{ area_keys() }}, indicator, reason
-    from {{ ref('core_index_input') }}
+    from {{ ref('protected_index_input') }}
 
 ),
 
 component as (
 
-    select * from {{ ref('core_index_component') }}
+    select * from {{ ref('protected_index_component') }}
 
 ),
 
@@ -67,19 +68,24 @@ class_rank as (
 select
     {{ area_keys('input') }},
     input.indicator,
-    class_rank.value,
-    class_rank.value as counted_value,
+    case when not {{ uncertain }} then class_rank.value end as value,
     cast(null as double) as numerator,
     cast(null as double) as denominator,
     cast(null as double) as ci_low,
     cast(null as double) as ci_high,
-    class.class,
+    case when not {{ uncertain }} then class.class end as class,
     case
+        when {{ uncertain }} then 'missing'
         when class_rank.value is not null then 'reported'
+        when input.reason = 'hidden_input' then 'suppressed'
         when input.reason = 'missing_input' then 'missing'
         else 'not_applicable'
     end as status,
-    case when class_rank.value is null then coalesce(input.reason, 'no_variation') end as reason,
+    case
+        when {{ uncertain }} then 'conversion_too_uncertain'
+        when class_rank.value is null and coalesce(input.reason, '') != 'hidden_input'
+            then coalesce(input.reason, 'no_variation')
+    end as reason,
     class_rank.conversion_class
 from input
 left join class_rank

@@ -1,0 +1,9 @@
+"""Disclosure control: no published number gives a person away.
+
+`stage` reads tables and writes which cells are hidden; the other modules are mathematics on arrays.
+"""
+
+from dagster_project.disclosure.cells import Contradiction
+from dagster_project.disclosure.stage import NotProtectable, Protected, protect
+
+__all__ = ["Contradiction", "NotProtectable", "Protected", "protect"]

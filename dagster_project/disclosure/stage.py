@@ -1,0 +1,334 @@
+"""Disclosure control of a region: which cells of the published cube must be hidden.
+
+Reads  core/core_disclosure_{cell,conversion}.parquet, geography/area.parquet, ledger/*.parquet, and what is declared.
+Writes protection/cell.parquet (hidden rows of the cube) and protection/count.parquet (every count behind the cube with
+       its true value, whether it is sensitive and whether it is hidden: confidential, for the audit and the ledger).
+
+Where every source publishes these very numbers itself, nothing is hidden.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from dagster_project.declarations import Declarations
+from dagster_project.disclosure import carried, ledger, rules, suppress
+from dagster_project.disclosure.cells import Column, Sheet, sheets
+from dagster_project.disclosure.system import System, build
+from dagster_project.settings import RegionData
+from dagster_project.tables import read_frame, write_frame
+
+log = logging.getLogger("sozialraum")
+
+Integers = npt.NDArray[np.int64]
+Booleans = npt.NDArray[np.bool_]
+
+CELL_TYPES = dict.fromkeys(("geography", "edition", "level", "area", "period", "indicator"), "varchar")
+COUNT_TYPES = {
+    **dict.fromkeys(("geography", "edition", "level", "area"), "varchar"),
+    "reference_date": "date", "measure": "varchar", "years": "integer", "value": "bigint",
+    "is_sensitive": "boolean", "is_hidden": "boolean", "is_given": "boolean",
+}  # fmt: skip
+LEVEL_WEIGHTS = (1.0, 2.5, 6.0, 12.0, 20.0)  # what hiding an area costs, finest level first
+HIDDEN_BEFORE = 0.5  # part of the cost of a cell that the last release did not show either
+NAMED = 20
+
+
+class NotProtectable(Exception):
+    """Numbers that cannot be protected as declared; the message is for the operator alone (German)."""
+
+
+@dataclass(frozen=True)
+class Protected:
+    """What was done: counts behind the cube, sensitive and hidden ones, and hidden rows of the cube."""
+
+    counts: int
+    hidden_counts: int
+    hidden_rows: int
+
+
+def protect(declared: Declarations, data: RegionData) -> Protected:
+    """Write the hidden cells of a region. Raises `Contradiction` and `NotProtectable`; then nothing is written."""
+    if declared.region.disclosure.off_because:
+        log.warning(
+            "Geheimhaltung ist für %s ausgeschaltet, weil: %s",
+            declared.region.name,
+            declared.region.disclosure.off_because,
+        )
+        return _write([], [], data.protection)
+    if declared.all_public:
+        return _write([], [], data.protection)
+    counts = _with_day(read_frame(data.core / "core_disclosure_cell.parquet"))
+    conversions = _with_day(read_frame(data.core / "core_disclosure_conversion.parquet"))
+    areas = read_frame(data.geography / "area.parquet", "* exclude (geometry)")
+    found = sheets(declared, counts, conversions, _counted(areas, counts))
+    system = build([sheet.grid() for sheet in found])
+    for index, sheet in enumerate(found):
+        _apply_rules(declared, sheet, system, index)
+    history = ledger.read(data.ledger)
+    for index, sheet in enumerate(found):
+        _remember(sheet, system, index, history)
+    protection = suppress.protect(system, _attackers(declared, found, system))
+    _refuse_unmet(declared, found, system, protection)
+    own = [system.of(index, protection.hidden) for index in range(len(found))]
+    tables = [_counts(sheet, own[index], system.of(index, system.hidden)) for index, sheet in enumerate(found)]
+    rows = [_hidden_rows(sheet, own[index]) for index, sheet in enumerate(found)]
+    rows += carried.hidden_rows(declared, conversions, tables)
+    rows.append(_changes_of(declared, pd.concat(rows, ignore_index=True), pd.concat([counts, conversions])))
+    return _write(tables, rows, data.protection)
+
+
+def _counted(areas: pd.DataFrame, counts: pd.DataFrame) -> pd.DataFrame:
+    """Areas of the levels that are published, or have counts others are carried over from."""
+    levels = ["geography", "edition", "level"]
+    has = areas.merge(counts[levels].drop_duplicates().assign(has_counts=True), on=levels, how="left")
+    return areas[areas["is_published"].to_numpy(bool) | has["has_counts"].notna().to_numpy()]
+
+
+def _with_day(counts: pd.DataFrame) -> pd.DataFrame:
+    return counts.assign(day=pd.to_datetime(counts["reference_date"]).dt.date)
+
+
+# ---------------------------------------------------------------- rules
+
+
+def _apply_rules(declared: Declarations, sheet: Sheet, system: System, index: int) -> None:
+    """Note for every cell of a sheet whether it is sensitive, what it needs, what hiding it costs and who knows it."""
+    rule = declared.region.disclosure
+    hidden, rise, fall = (system.of(index, flat) for flat in (system.hidden, system.rise, system.fall))
+    lower, cost = system.of(index, system.lower), system.of(index, system.cost)
+    value, printable = sheet.value, sheet.printable
+    system.of(index, system.known)[:] = sheet.certain | sheet.public
+    thresholds = {place: _threshold(declared, sheet, place) for place in range(len(sheet.columns))}
+    importance = np.zeros(len(sheet.columns))
+    for use in sheet.uses:
+        for column in use.columns:
+            importance[sheet.place(column)] += 1
+    for place, column in enumerate(sheet.columns):
+        if sheet.public[place] or sheet.rests[place]:
+            continue
+        numerator, denominator = thresholds[place]
+        always = _zeros_are_printed(declared, column)
+        margin = rules.small(value[:, place], max(numerator, denominator), int(always))
+        _note(hidden, rise, fall, place, margin, printable[:, place] | ~sheet.given[:, place] & ~sheet.absent[:, place])
+        if always:
+            system.of(index, system.known)[:, place] |= value[:, place] == 0
+            lower[:, place] = np.minimum(1, value[:, place])
+    for use in sheet.uses:
+        if use.whole is not None and not sheet.public[sheet.place(use.columns[0])]:
+            part, whole = sheet.place(use.columns[0]), sheet.place(use.whole)
+            threshold = _remainder_threshold(declared, use.columns[0])
+            margin = rules.remainder(value[:, part], value[:, whole], threshold)
+            margin = rules.clipped(margin, value[:, part], np.zeros_like(value[:, part]), value[:, whole])
+            _note(hidden, rise, fall, part, margin, printable[:, part])
+    for relation in sheet.relations:
+        part, last = relation.columns[1], relation.columns[-1]
+        if sheet.rests[last] and not sheet.public[part] and not _is_share(sheet, relation.columns):
+            margin = rules.small(value[:, last], _remainder_threshold(declared, sheet.columns[part]))
+            where = sheet.given[:, list(relation.columns[:-1])].all(axis=1)
+            rise[:, last] = np.where(where, margin.rise, 0)
+            fall[:, last] = np.where(where, margin.fall, 0)
+    _hide_small_areas(declared, sheet, hidden, rise, fall)
+    levels = sheet.areas["level_rank"].to_numpy()
+    weight = np.array(LEVEL_WEIGHTS)[np.minimum(levels - levels.min(), len(LEVEL_WEIGHTS) - 1)]
+    cost[:] = weight[:, None] * np.maximum(importance, 1) * (1 + 0.02 * np.log1p(np.maximum(value, 0)))
+    assert not (hidden & system.of(index, system.known)).any() or rule.zeros == "always_printed"
+
+
+def _note(hidden: Booleans, rise: Integers, fall: Integers, place: int, margin: rules.Margin, where: Booleans) -> None:
+    hidden[:, place] |= margin.sensitive & where
+    rise[:, place] = np.maximum(rise[:, place], np.where(where, margin.rise, 0))
+    fall[:, place] = np.maximum(fall[:, place], np.where(where, margin.fall, 0))
+
+
+def _is_share(sheet: Sheet, columns: tuple[int, ...]) -> bool:
+    """Whether a relation is that of a share, whose remainder is protected through its numerator."""
+    pair = {sheet.columns[column] for column in columns[:2]}
+    return any(use.whole is not None and pair == {use.columns[0], use.whole} for use in sheet.uses)
+
+
+def _threshold(declared: Declarations, sheet: Sheet, place: int) -> tuple[int, int]:
+    """Thresholds of a column as numerator and as denominator; 0 where it is none."""
+    column = sheet.columns[place]
+    sources = declared.sources_of.get(column.measure, ())
+    rule = declared.region.disclosure
+    is_numerator = any(use.columns[0] == column for use in sheet.uses)
+    is_denominator = any(column in use.columns[1:] for use in sheet.uses)
+    strict = is_numerator or not is_denominator
+    return (
+        max((rule.numerator_of(source) for source in sources), default=0) if strict else 0,
+        max((rule.denominator_of(source) for source in sources), default=0) if is_denominator else 0,
+    )
+
+
+def _remainder_threshold(declared: Declarations, column: Column) -> int:
+    rule = declared.region.disclosure
+    return max((rule.remainder_of(source) for source in declared.sources_of.get(column.measure, ())), default=0)
+
+
+def _zeros_are_printed(declared: Declarations, column: Column) -> bool:
+    rule = declared.region.disclosure
+    sources = declared.sources_of.get(column.measure, ())
+    return bool(sources) and all(rule.zeros_of(source) == "always_printed" for source in sources)
+
+
+def _hide_small_areas(declared: Declarations, sheet: Sheet, hidden: Booleans, rise: Integers, fall: Integers) -> None:
+    """In areas with too few residents every count but the residents is hidden, by at least the threshold each way."""
+    rule = declared.region.disclosure
+    if not rule.minimum_population:
+        return
+    for place, column in enumerate(sheet.columns):
+        if sheet.rests[place] or sheet.public[place] or column.measure == declared.region.population:
+            continue
+        residents = Column(declared.region.population, column.day, column.years)
+        if residents not in sheet.columns:
+            continue
+        few = sheet.value[:, sheet.place(residents)] < rule.minimum_population
+        few &= sheet.given[:, sheet.place(residents)] & sheet.printable[:, place] & (sheet.value[:, place] > 0)
+        hidden[:, place] |= few
+        rise[:, place] = np.maximum(rise[:, place], np.where(few, rule.numerator, 0))
+        fall[:, place] = np.maximum(fall[:, place], np.where(few, np.minimum(rule.numerator, sheet.value[:, place]), 0))
+
+
+# ---------------------------------------------------------------- what was released, and who knows more
+
+
+def _remember(sheet: Sheet, system: System, index: int, history: pd.DataFrame) -> None:
+    """What was ever printed with today's number stays known; what the last release hid is cheap to hide again."""
+    if history.empty:
+        return
+    past = ledger.of_sheet(sheet, history)
+    printed = past.printed & (past.value == sheet.value)
+    system.of(index, system.known)[:] |= printed
+    system.of(index, system.cost)[:] *= np.where(past.hidden_last, HIDDEN_BEFORE, 1.0)
+
+
+def _attackers(declared: Declarations, found: list[Sheet], system: System) -> list[Booleans]:
+    """What each municipality knows: all its own numbers; or each two of them, where they may pool theirs."""
+    recipients = declared.region.disclosure.recipients
+    names = [item.id for item in declared.region.municipalities]
+    if recipients.municipalities == "know_the_public_ones" or len(names) < 2:
+        return []
+    single = []
+    for name in names:
+        own = np.zeros(len(system.value), bool)
+        for index, sheet in enumerate(found):
+            inside = (sheet.areas["municipality"] == name).to_numpy()
+            system.of(index, own)[inside] = True
+        single.append(own)
+    if recipients.together == 1:
+        return single
+    return single + [one | other for number, one in enumerate(single) for other in single[number + 1 :]]
+
+
+def _refuse_unmet(declared: Declarations, found: list[Sheet], system: System, protection: suppress.Protection) -> None:
+    """Raises `NotProtectable` where the public can learn what must be hidden; names cells to the operator alone."""
+    exposed = protection.unmet[0] | (system.hidden & system.known)
+    if not exposed.any():
+        return
+    named = [text for index, sheet in enumerate(found) for text in _named(sheet, system.of(index, exposed))]
+    text = (
+        f"{len(named)} Zahlen lassen sich nicht mehr geheim halten, weil frühere Veröffentlichungen oder allgemein "
+        f"Bekanntes sie verraten: {'; '.join(named[:NAMED])}{' …' if len(named) > NAMED else ''}."
+    )
+    if declared.region.disclosure.released_before == "accept":
+        log.warning("%s Das ist in region.yml hingenommen (released_before: accept).", text)
+        return
+    raise NotProtectable(
+        text + " Nichts wird veröffentlicht. Ist das zu verantworten, steht in region.yml: released_before: accept."
+    )
+
+
+def _named(sheet: Sheet, cells: Booleans) -> list[str]:
+    found = []
+    for node, place in np.argwhere(cells):
+        area, column = sheet.areas.iloc[node], sheet.columns[place]
+        found.append(f"{column.measure} {column.day:%d.%m.%Y} {area['level']} {area['area']}")
+    return found
+
+
+# ---------------------------------------------------------------- output
+
+
+ROW = [*CELL_TYPES, "day"]
+
+
+def _write(counts: list[pd.DataFrame], rows: list[pd.DataFrame], output: Path) -> Protected:
+    table = pd.concat(counts, ignore_index=True) if counts else pd.DataFrame(columns=list(COUNT_TYPES))
+    kept = [frame for frame in rows if len(frame)]
+    cells = pd.concat(kept, ignore_index=True) if kept else pd.DataFrame(columns=ROW)
+    cells = cells[list(CELL_TYPES)].drop_duplicates().sort_values(list(CELL_TYPES))
+    write_frame(table, output / "count.parquet", COUNT_TYPES)
+    write_frame(cells, output / "cell.parquet", CELL_TYPES)
+    return Protected(len(table), int(table["is_hidden"].sum()), len(cells))
+
+
+def _hidden_rows(sheet: Sheet, hidden: Booleans) -> pd.DataFrame:
+    """Rows of the cube that show a hidden count."""
+    frames = [pd.DataFrame(columns=ROW)]
+    for use in sheet.uses:
+        gone = hidden[:, [sheet.place(column) for column in use.columns]].any(axis=1)
+        if gone.any():
+            frames.append(
+                sheet.areas.loc[gone, ["level", "area"]].assign(
+                    geography=sheet.geography,
+                    edition=sheet.edition,
+                    period=use.period,
+                    indicator=use.indicator,
+                    day=use.day,
+                )[ROW]
+            )
+    return pd.concat(frames[1:] or frames, ignore_index=True)
+
+
+def _changes_of(declared: Declarations, rows: pd.DataFrame, counts: pd.DataFrame) -> pd.DataFrame:
+    """Rows of indicators that are the change of another one, where one of its two values is hidden."""
+    frames = [pd.DataFrame(columns=ROW)]
+    for indicator in declared.reported_indicators.values():
+        if indicator.change is None:
+            continue
+        base = declared.indicators[indicator.change.indicator]
+        measure = base.reported.measure if base.reported else base.numerator
+        later = counts.loc[counts["measure"] == measure, ["geography", "edition", "period", "day"]].drop_duplicates()
+        gone = rows[rows["indicator"] == base.id].drop(columns=["period"]).rename(columns={"day": "hidden_day"})
+        pairs = gone.merge(later, on=["geography", "edition"])
+        back = [
+            hidden in (day, _years_before(day, indicator.change.years))
+            for hidden, day in zip(pairs["hidden_day"], pairs["day"], strict=True)
+        ]
+        if any(back):
+            frames.append(pairs[back].assign(indicator=indicator.id)[ROW])
+    return pd.concat(frames[1:] or frames, ignore_index=True)
+
+
+def _years_before(day: date, years: int) -> date:
+    return date(day.year - years, day.month, min(day.day, 28) if day.month == 2 else day.day)
+
+
+def _counts(sheet: Sheet, hidden: Booleans, sensitive: Booleans) -> pd.DataFrame:
+    frames = []
+    shown = {column for use in sheet.uses for column in use.columns}
+    for place, column in enumerate(sheet.columns):
+        if column not in shown:
+            continue
+        frames.append(
+            sheet.areas[["level", "area"]].assign(
+                geography=sheet.geography,
+                edition=sheet.edition,
+                reference_date=column.day,
+                measure=column.measure,
+                years=column.years,
+                value=sheet.value[:, place],
+                is_sensitive=sensitive[:, place],
+                is_hidden=hidden[:, place],
+                is_given=sheet.given[:, place],
+            )[list(COUNT_TYPES)]
+        )
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(COUNT_TYPES))

@@ -1,0 +1,261 @@
+"""The independent audit: whether anybody can learn from a release what must not be known.
+
+Reads  the marts of a release, public declarations, geography/area.parquet, which counts were carried over from other
+       boundaries (core/core_disclosure_conversion.parquet), and protection/count.parquet: the true counts, only to
+       tell which intervals matter and what recipients know themselves.
+Writes mart_disclosure_audit.parquet beside the marts: per audience how many numbers there are and are hidden, and how
+       narrow the narrowest interval is. Never which cells were sensitive.
+
+It computes, as an attacker would who knows all rules, the feasible interval of every number that is not printed. A
+sensitive count whose interval does not contain both zero and its threshold is exposed, and so is any hidden number
+that is proved to be small.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from dagster_project.declarations import Declarations
+from dagster_project.disclosure_audit.intervals import Knowledge, feasible
+from dagster_project.disclosure_audit.published import AREA, Published, beside_hidden, collect
+from dagster_project.settings import RegionData
+from dagster_project.tables import read_frame, write_frame
+
+Integers = npt.NDArray[np.int64]
+Booleans = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+
+PUBLIC = "public"
+MART = "mart_disclosure_audit"
+TYPES = {
+    "audience": "varchar", "numbers": "bigint", "hidden": "bigint", "narrowest_interval": "double",
+    "exposed": "bigint", "rule": "varchar", "seconds": "double",
+}  # fmt: skip
+DESCRIPTION = (
+    "What each audience could find out about hidden numbers; one row per audience. It never says why any is hidden."
+)
+COLUMNS = {
+    "audience": "public, or the municipality that also knows its own numbers (or two that pool theirs).",
+    "numbers": "Counts behind the cube that are printed or hidden.",
+    "hidden": "Counts that are hidden.",
+    "narrowest_interval": "Width of the narrowest feasible interval of a protected count; null where none is hidden.",
+    "exposed": "Counts that could be found out; a release has none for the public.",
+    "rule": "The public rule: thresholds, and whether zeros may be hidden; or why nothing is.",
+    "seconds": "How long the audit took.",
+}
+
+
+@dataclass(frozen=True)
+class Exposed:
+    """One number that can be found out: by whom, and where it stands. For the operator alone."""
+
+    audience: str
+    where: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """Rows of the mart, and what must not go out."""
+
+    rows: pd.DataFrame
+    exposed: list[Exposed]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Areas by measures: `value` is NaN where nobody delivered any, `kept_back` where its source hides it."""
+
+    value: Floats
+    kept_back: Booleans
+
+
+def audit(declared: Declarations, marts: Path, data: RegionData) -> Report:
+    """Audit the marts for the public and for every recipient, and write the report beside them."""
+    rule = declared.region.disclosure
+    if rule.off_because:
+        rows = [_row(PUBLIC, 0, 0, None, 0, f"ausgeschaltet: {rule.off_because}", 0.0)]
+        return _written(rows, [], marts)
+    if declared.all_public:
+        rows = [_row(PUBLIC, 0, 0, None, 0, "alle Quellen veröffentlichen ihre Zahlen selbst", 0.0)]
+        return _written(rows, [], marts)
+    started = time.perf_counter()
+    true = read_frame(data.protection / "count.parquet")
+    conversions = read_frame(data.core / "core_disclosure_conversion.parquet")
+    geography = read_frame(data.geography / "area.parquet", "* exclude (geometry)")
+    published = collect(declared, marts, geography, true, conversions)
+    truth = _truth(published, true)
+    exposed = [Exposed(PUBLIC, ", ".join(found.values())) for found in beside_hidden(declared, marts)]
+    rows = []
+    for audience, knows in _audiences(declared, published):
+        found, narrowest = _exposed(declared, published, truth, knows)
+        exposed += [Exposed(audience, where) for where in found]
+        numbers = published.withheld | ~np.isnan(published.printed)
+        number_exposed = sum(item.audience == audience for item in exposed)
+        now = time.perf_counter()
+        rows.append(
+            _row(
+                audience, int(numbers.sum()), int(published.withheld.sum()), narrowest, number_exposed,
+                _rule(declared), round(now - started, 2),
+            )
+        )  # fmt: skip
+        started = now
+    return _written(rows, exposed, marts)
+
+
+def _written(rows: list[dict[str, object]], exposed: list[Exposed], marts: Path) -> Report:
+    frame = pd.DataFrame(rows, columns=list(TYPES))
+    write_frame(frame, marts / f"{MART}.parquet", TYPES)
+    return Report(frame, exposed)
+
+
+def _row(
+    audience: str, numbers: int, hidden: int, narrowest: float | None, exposed: int, rule: str, seconds: float
+) -> dict[str, object]:
+    return {
+        "audience": audience, "numbers": numbers, "hidden": hidden, "narrowest_interval": narrowest,
+        "exposed": exposed, "rule": rule, "seconds": seconds,
+    }  # fmt: skip
+
+
+def _rule(declared: Declarations) -> str:
+    rule = declared.region.disclosure
+    zeros = "Nullen können verborgen sein" if rule.zeros == "may_be_hidden" else "Nullen sind nie verborgen"
+    return (
+        f"verborgen wird, was kleiner ist als: Zähler {rule.numerator}, Rest {rule.remainder}, "
+        f"Nenner {rule.denominator}; {zeros}"
+    )
+
+
+# ---------------------------------------------------------------- who knows what
+
+
+def _truth(published: Published, counts: pd.DataFrame) -> Truth:
+    """True counts, areas by measures, and where a source keeps its own number back."""
+    value = np.full(published.printed.shape, np.nan)
+    kept_back = np.zeros(value.shape, bool)
+    node = {key: index for index, key in enumerate(published.areas[AREA].itertuples(index=False, name=None))}
+    place = {measure: index for index, measure in enumerate(published.measures)}
+    day = pd.to_datetime(counts["reference_date"]).dt.date
+    rows = np.array([node.get(key, -1) for key in counts[AREA].itertuples(index=False, name=None)], dtype=int)
+    columns = np.array(
+        [place.get(key, -1) for key in zip(counts["measure"], day, counts["years"], strict=True)], dtype=int
+    )
+    given = counts["is_given"].to_numpy(bool)
+    for which, matrix, content in (
+        (given, value, counts["value"].to_numpy(float)),
+        (~given & counts["is_sensitive"].to_numpy(bool), kept_back, np.ones(len(counts), bool)),
+    ):
+        here = which & (rows >= 0) & (columns >= 0)
+        matrix[rows[here], columns[here]] = content[here]
+    for item in published.remainders:
+        value[:, item.rest] = value[:, item.whole] - value[:, list(item.parts)].sum(axis=1)
+    return Truth(value, kept_back)
+
+
+def _audiences(declared: Declarations, published: Published) -> list[tuple[str, Booleans]]:
+    """Each audience with the areas whose numbers it knows itself."""
+    nobody = np.zeros(len(published.areas), bool)
+    recipients = declared.region.disclosure.recipients
+    names = {item.id: item.name for item in declared.region.municipalities}
+    found = [(PUBLIC, nobody)]
+    if recipients.municipalities == "know_the_public_ones" or len(names) < 2:
+        return found
+    own = {key: (published.areas["municipality"] == key).to_numpy() for key in names}
+    found += [(names[key], own[key]) for key in names]
+    if recipients.together == 2:
+        keys = list(names)
+        found += [
+            (f"{names[one]} + {names[other]}", own[one] | own[other])
+            for number, one in enumerate(keys)
+            for other in keys[number + 1 :]
+        ]
+    return found
+
+
+# ---------------------------------------------------------------- what can be known
+
+
+def _exposed(
+    declared: Declarations, published: Published, truth: Truth, knows: Booleans
+) -> tuple[list[str], float | None]:
+    """Where an audience can find out what it must not, and the width of the narrowest interval."""
+    shape = published.printed.shape
+    printed = published.printed.copy()
+    # what no address places is no place: whoever guesses that nobody is there is assumed to guess right
+    elsewhere = published.areas["is_unallocated"].to_numpy(bool)[:, None] & ~published.withheld
+    own = knows[:, None] | elsewhere
+    printed = np.where(own & np.isnan(printed), truth.value, printed)
+    threshold, floor = _thresholds(declared, published)
+    unseen = published.withheld & np.isnan(printed)
+    for item in published.remainders:
+        unseen[:, item.rest] = unseen[:, [item.whole, *item.parts]].any(axis=1)
+    # the interval of a number that is large or zero holds that very number: it cannot prove that it is small
+    known_small = (truth.value > 0) & (truth.value < threshold[None, :])
+    sensitive = unseen & (threshold > 0)[None, :] & (known_small | truth.kept_back)
+    unsure = unseen & (threshold > 0)[None, :] & np.isnan(truth.value) & ~truth.kept_back
+    wanted = sensitive | unsure
+    if not wanted.any():
+        return [], None
+    size = printed.size
+    bottom = np.where(wanted, floor[None, :], 0.0).ravel()
+    known = feasible(
+        published.matrix,
+        np.zeros(published.matrix.shape[0]),
+        printed.ravel(),
+        bottom,
+        np.full(size, np.inf),
+        wanted.ravel(),
+        (bottom, np.broadcast_to(threshold[None, :], shape).ravel().astype(float)),
+    )
+    if known.impossible:
+        return ["die veröffentlichten Zahlen widersprechen sich"], None
+    return _judged(published, known, sensitive & ~own, unsure & ~own, threshold, floor)
+
+
+def _judged(
+    published: Published, known: Knowledge, sensitive: Booleans, unsure: Booleans, threshold: Floats, floor: Floats
+) -> tuple[list[str], float | None]:
+    """A sensitive number must be able to be as little as allowed and as much as the threshold; of a number nobody
+    delivered it must not follow that it is small."""
+    low, high = (ends.reshape(sensitive.shape) for ends in (known.low, known.high))
+    wide = high >= threshold[None, :] - 1e-6
+    bad = (sensitive & ~(wide & (low <= floor[None, :] + 1e-6))) | (unsure & (high > 1e-6) & ~wide)
+    found = [
+        f"{published.areas.at[node, 'level']} {published.areas.at[node, 'area']}, {name} am {day:%d.%m.%Y}: "
+        f"zwischen {low[node, place]:.0f} und {high[node, place]:.0f}"
+        for node, place in np.argwhere(bad)
+        for name, day, _ in [published.measures[place]]
+    ]
+    widths = (high - low)[sensitive]
+    return found, float(widths.min()) if len(widths) else None
+
+
+def _thresholds(declared: Declarations, published: Published) -> tuple[Floats, Floats]:
+    """The smallest count of each measure that may be shown (0: all may), and the least value an attacker assumes."""
+    rule = declared.region.disclosure
+    numerators, denominators = set(), set()
+    for indicator in declared.reported_indicators.values():
+        numerator = indicator.reported.measure if indicator.reported else indicator.numerator
+        numerators |= {numerator} if numerator else set()
+        denominators |= {indicator.denominator} if indicator.denominator else set()
+    part_of = {item.rest: published.measures[item.parts[0]][0] for item in published.remainders}
+    threshold, floor = np.zeros(len(published.measures)), np.zeros(len(published.measures))
+    for place, (name, _, _) in enumerate(published.measures):
+        sources = declared.sources_of.get(part_of.get(place, name), ())
+        if not sources or all(declared.contracts[source].publication == "already_public" for source in sources):
+            continue
+        if place in part_of:
+            threshold[place] = max(rule.remainder_of(source) for source in sources)
+        else:
+            threshold[place] = max(
+                max((rule.numerator_of(source) for source in sources if name in numerators), default=0),
+                max((rule.denominator_of(source) for source in sources if name in denominators), default=0),
+            )
+            floor[place] = float(all(rule.zeros_of(source) == "always_printed" for source in sources))
+    return threshold, floor

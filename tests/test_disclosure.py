@@ -1,0 +1,373 @@
+"""The mathematics of disclosure control: published cases with their published results, properties, and other tools.
+
+Reads and writes nothing but scratch files of the independent optimum (`pytauargus`).
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+from scipy.optimize import linprog
+
+from dagster_project.disclosure import rules, suppress, system, trees
+from dagster_project.disclosure_audit.intervals import Knowledge, feasible
+
+sys.path.insert(0, str(Path(__file__).parent / "bench"))
+import peers
+from generated import county
+
+# ---------------------------------------------------------------- helpers
+
+
+def two_way(table: list[list[int]]) -> system.System:
+    """A table with row and column totals: rows under a total row, columns with a relation to their total."""
+    inner = np.array(table)
+    value = np.vstack([inner, inner.sum(axis=0)])
+    value = np.hstack([value, value.sum(axis=1, keepdims=True)])
+    rows, columns = value.shape
+    grid = system.Grid(
+        parent=np.array([rows - 1] * (rows - 1) + [-1]),
+        value=value,
+        printable=np.ones(value.shape, bool),
+        rests=np.zeros(columns, bool),
+        relations=[system.Relation(tuple(range(columns)), (*[1] * (columns - 1), -1))],
+    )
+    return system.build([grid])
+
+
+def hide(cells: system.System, *places: tuple[int, int], rise: int = 0, fall: int = 0) -> None:
+    for place in places:
+        cells.of(0, cells.hidden)[place] = True
+        cells.of(0, cells.rise)[place] = rise
+        cells.of(0, cells.fall)[place] = fall
+
+
+def attack(cells: system.System, hidden: np.ndarray, lower: float = 0) -> Knowledge:
+    size = len(cells.value)
+    printed = np.where(cells.printable & ~hidden, cells.value, np.nan)
+    return feasible(
+        cells.matrix,
+        np.zeros(cells.matrix.shape[0]),
+        printed,
+        np.full(size, lower),
+        np.where(cells.upper < system.UNBOUNDED, cells.upper, np.inf).astype(float),
+        np.isnan(printed),
+    )
+
+
+def interval(cells: system.System, known: Knowledge, place: tuple[int, int]) -> tuple[float, float]:
+    return float(cells.of(0, known.low)[place]), float(cells.of(0, known.high)[place])
+
+
+def equations(*rows: dict[str, int]) -> tuple[sparse.csr_array, list[str]]:
+    names = sorted({name for row in rows for name in row})
+    matrix = np.zeros((len(rows), len(names)))
+    for index, row in enumerate(rows):
+        for name, coefficient in row.items():
+            matrix[index, names.index(name)] = coefficient
+    return sparse.csr_array(matrix), names
+
+
+# ---------------------------------------------------------------- published cases
+
+
+def test_geurts_table_of_the_handbook() -> None:
+    """Handbook on Statistical Disclosure Control, example 3: intervals of four blanks between printed margins."""
+    matrix, names = equations({"11": 1, "12": 1}, {"21": 1, "22": 1}, {"11": 1, "21": 1}, {"12": 1, "22": 1})
+    size = len(names)
+    known = feasible(
+        matrix, np.array([7.0, 3, 6, 4]), np.full(size, np.nan), np.zeros(size), np.full(size, np.inf),
+        np.ones(size, bool),
+    )  # fmt: skip
+    found = {name: (known.low[i], known.high[i]) for i, name in enumerate(names)}
+    assert found == {"11": (3, 6), "12": (1, 4), "21": (0, 3), "22": (0, 3)}
+
+
+W, X, Y, Z = range(4)
+A, B, C, D = range(4)
+RANK_ATTACK = [[30, 47, 64, 89], [90, 124, 5, 31], [92, 100, 59, 85], [800, 991, 651, 685]]
+RANK_BLANKS = [(W, A), (W, B), (W, C), (X, A), (X, C), (Y, B), (Y, D), (Z, B), (Z, D)]
+
+
+def test_two_blanks_per_line_are_not_enough() -> None:
+    """sdcTable's case: no line has a single blank, and yet one cell is known exactly; any one more blank helps."""
+    cells = two_way(RANK_ATTACK)
+    hide(cells, *RANK_BLANKS)
+    assert interval(cells, attack(cells, cells.hidden), (W, B)) == (47, 47)
+    for extra, expected in (((X, D), (0, 78)), ((X, B), (0, 141))):
+        more = cells.hidden.copy()
+        cells.of(0, more)[extra] = True
+        assert interval(cells, attack(cells, more), (W, B)) == expected
+
+
+def test_one_more_blank_is_found() -> None:
+    cells = two_way(RANK_ATTACK)
+    hide(cells, *RANK_BLANKS)
+    hide(cells, (W, B), rise=3, fall=3)
+    found = suppress.protect(cells)
+    assert not found.unmet[0].any()
+    added = np.argwhere(cells.of(0, found.hidden & ~cells.hidden)).tolist()
+    assert len(added) == 1
+    assert tuple(added[0]) in {(W, D), (X, B), (X, D), (Y, A), (Y, C), (Z, A), (Z, C)}
+
+
+def linked_tables() -> tuple[system.System, list[str]]:
+    """sdcTable's linked tables: two counties, and big and small places across them."""
+    names = [*"ABIJKLMN", "county_1", "county_2", "big", "small", "all"]
+    value = np.array([2, 2, 8, 8, 3, 3, 3, 7, 20, 16, 6, 30, 36])
+    parts = {"county_1": "ABIJ", "county_2": "KLMN", "big": "LM", "small": "ABIJKN"}
+    links = [
+        {**{names.index(part): 1.0 for part in inner}, names.index(whole): -1.0} for whole, inner in parts.items()
+    ] + [
+        {names.index(a): 1.0, names.index(b): 1.0, names.index("all"): -1.0}
+        for a, b in (("county_1", "county_2"), ("big", "small"))
+    ]
+    grid = system.Grid(np.full(len(names), -1), value[:, None], np.ones((len(names), 1), bool), np.zeros(1, bool))
+    return system.build([grid], links), names
+
+
+def test_linked_tables_are_one_system() -> None:
+    """Each table is safe alone; jointly K is known. The other small place of its county, N, closes the gap."""
+    cells, names = linked_tables()
+    for name in "ABKLM":
+        cells.hidden[names.index(name)] = True
+    k = names.index("K")
+    known = attack(cells, cells.hidden)
+    assert (known.low[k], known.high[k]) == (3, 3)
+    cells.fall[k], cells.rise[k] = 3, 7
+    found = suppress.protect(cells)
+    assert [names[i] for i in np.flatnonzero(found.hidden & ~cells.hidden)] == ["N"]
+    known = attack(cells, found.hidden)
+    assert (known.low[k], known.high[k]) == (0, 10)
+
+
+@pytest.mark.parametrize(("total", "lower", "expected"), [(0, 0, (0, 0)), (2, 0, (0, 2)), (2, 1, (1, 1))])
+def test_zeros_and_ones(total: int, lower: int, expected: tuple[int, int]) -> None:
+    """sdcTable UserSupport 194: two blanks of 0 are worthless, two of 1 are known once zeros are printed."""
+    matrix, _ = equations({"x": 1, "y": 1})
+    known = feasible(
+        matrix, np.array([float(total)]), np.full(2, np.nan), np.full(2, float(lower)), np.full(2, np.inf),
+        np.ones(2, bool),
+    )  # fmt: skip
+    assert (known.low[0], known.high[0]) == expected
+
+
+def test_region_by_sex() -> None:
+    """sdcTable's microdata1: with (A, female) sensitive, row C is the cheapest partner."""
+    table = [[18, 2], [14, 19], [12, 10], [11, 14]]
+    cells = two_way(table)
+    hide(cells, (0, 1), rise=1, fall=2)
+    cells.cost[:] = cells.value
+    found = suppress.protect(cells)
+    hidden = {tuple(place) for place in np.argwhere(cells.of(0, found.hidden)).tolist()}
+    assert hidden == {(0, 0), (0, 1), (2, 0), (2, 1)}
+
+
+def test_dominance_of_the_magnitude_example() -> None:
+    """SSBtools' magnitude1 with the (1, 80) rule: who makes up more than 80 % of a cell."""
+    contributions = {
+        ("Agriculture", "Portugal"): (75.9, 24.5), ("Agriculture", "Spain"): (96.6, 43.2),
+        ("Entertainment", "Iceland"): (16.8, 0), ("Entertainment", "Portugal"): (7.1, 2.3),
+        ("Entertainment", "Spain"): (77.4, 16.4, 11.5), ("Governmental", "Portugal"): (21.6, 2.0),
+        ("Governmental", "Spain"): (6.5, 2.7), ("Industry", "Iceland"): (9.6, 8.8, 1.9),
+        ("Industry", "Portugal"): (25.7, 3.4), ("Industry", "Spain"): (8.4, 0),
+    }  # fmt: skip
+    largest = np.array([(*parts, 0.0, 0.0)[:3] for parts in contributions.values()])
+    rule = rules.Dominance(contributors=1, percent=80)
+    found = {cell for cell, bad in zip(contributions, rule.violated(largest.sum(axis=1), largest), strict=True) if bad}
+    assert found == {
+        ("Entertainment", "Iceland"),
+        ("Governmental", "Portugal"),
+        ("Industry", "Portugal"),
+        ("Industry", "Spain"),
+    }
+    # upper protection level of the Handbook: 100 / k x1 - X
+    assert rule.rise(np.array([8.4]), np.array([[8.4, 0.0, 0.0]])) == pytest.approx([2.1])
+
+
+def test_geographical_differencing() -> None:
+    """Two divisions of the same people differ by a strip of two: the strip is known unless both are one system."""
+    matrix, names = equations({"older": 1, "strip": -1, "newer": -1})
+    printed = np.array([np.nan if name == "strip" else {"older": 41.0, "newer": 39.0}[name] for name in names])
+    known = feasible(matrix, np.zeros(1), printed, np.zeros(3), np.full(3, np.inf), np.isnan(printed))
+    strip = names.index("strip")
+    assert (known.low[strip], known.high[strip]) == (2, 2)
+
+
+# ---------------------------------------------------------------- forests
+
+
+def margins(value: np.ndarray, whole: np.ndarray, threshold: int) -> rules.Margin:
+    both = rules.small(value, threshold).with_(rules.remainder(value, whole, threshold))
+    return rules.clipped(both, value, np.zeros_like(value), whole)
+
+
+def forest(parent: np.ndarray, value: np.ndarray, whole: np.ndarray, threshold: int) -> trees.Forest:
+    margin = margins(value, whole, threshold)
+    return trees.Forest(
+        parent, value, np.zeros_like(value), whole, margin.rise, margin.fall, np.ones(value.shape), margin.sensitive,
+        np.zeros(value.shape, bool),
+    )  # fmt: skip
+
+
+@st.composite
+def forests(draw: st.DrawFn, most_leaves: int = 9) -> trees.Forest:
+    seed = draw(st.integers(0, 10**6))
+    leaves = draw(st.integers(2, most_leaves))
+    random = np.random.default_rng(seed)
+    lower, middle = int(random.integers(1, leaves + 1)), 1
+    middle = int(random.integers(1, lower + 1))
+    counts = (leaves, lower, middle, 1)
+    starts = np.cumsum((0, *counts))
+    parent = np.full(starts[-1], -1)
+    for level in range(3):
+        owner = np.concatenate(
+            [np.arange(counts[level + 1]), random.integers(0, counts[level + 1], counts[level] - counts[level + 1])]
+        )
+        parent[starts[level] : starts[level + 1]] = starts[level + 1] + np.sort(owner)
+    leaf = random.integers(0, 7, (leaves, 2))
+    rest = random.integers(0, 9, (leaves, 2))
+    value, remainder = (np.zeros((len(parent), 2), np.int64) for _ in range(2))
+    value[:leaves], remainder[:leaves] = leaf, rest
+    for node, above in enumerate(parent.tolist()):
+        if above >= 0:
+            value[above] += value[node]
+            remainder[above] += remainder[node]
+    return forest(parent, value, value + remainder, draw(st.sampled_from([3, 5])))
+
+
+def tree_matrix(parent: np.ndarray) -> np.ndarray:
+    matrix = np.zeros((len(set(parent[parent >= 0].tolist())), len(parent)))
+    for row, equation in enumerate(peers.tree_equations(parent)):
+        for cell, coefficient in equation:
+            matrix[row, cell] = coefficient
+    return matrix
+
+
+@settings(max_examples=40, deadline=None)
+@given(forests())
+def test_slack_and_audit_equal_linear_programmes(problem: trees.Forest) -> None:
+    """Sweeps over the tree, propagation and SciPy's solver agree on every hidden cell."""
+    hidden, _ = trees.hide(problem)
+    rise, fall = trees.slack(problem, hidden)
+    matrix = tree_matrix(problem.parent)
+    for tree in range(problem.value.shape[1]):
+        value = problem.value[:, tree].astype(float)
+        blank = hidden[:, tree]
+        known = feasible(
+            sparse.csr_array(matrix), np.zeros(len(matrix)), np.where(blank, np.nan, value), np.zeros(len(value)),
+            problem.upper[:, tree].astype(float), blank,
+        )  # fmt: skip
+        assert np.array_equal(known.high[blank], (value + rise[:, tree])[blank])
+        assert np.array_equal(known.low[blank], (value - fall[:, tree])[blank])
+        bounds = [(0, problem.upper[i, tree]) if blank[i] else (value[i], value[i]) for i in range(len(value))]
+        for cell in np.flatnonzero(blank)[:3]:
+            for sign, end in ((1, known.low[cell]), (-1, known.high[cell])):
+                aim = np.zeros(len(value))
+                aim[cell] = sign
+                solved = linprog(aim, A_eq=matrix, b_eq=np.zeros(len(matrix)), bounds=bounds)
+                assert sign * solved.fun == pytest.approx(end, abs=1e-6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(forests())
+def test_every_margin_is_kept(problem: trees.Forest) -> None:
+    hidden, feasible_trees = trees.hide(problem)
+    rise, fall = trees.slack(problem, hidden)
+    assert feasible_trees.all()
+    assert (hidden | ~problem.must).all()
+    assert ((rise >= problem.rise) & (fall >= problem.fall)).all()
+
+
+@settings(max_examples=15, deadline=None)
+@given(forests(most_leaves=6))
+def test_no_smaller_set_of_cells_protects(problem: trees.Forest) -> None:
+    """Against all subsets, one by one."""
+    hidden, _ = trees.hide(problem)
+    matrices = ("value", "lower", "upper", "rise", "fall", "cost", "must", "known")
+    single = trees.Forest(problem.parent, *(getattr(problem, name)[:, [0]] for name in matrices))
+    free = np.flatnonzero(~single.must[:, 0])
+    fewest = next(
+        size
+        for size in range(len(free) + 1)
+        if any(_keeps(single, chosen) for chosen in itertools.combinations(free.tolist(), size))
+    )
+    assert hidden[:, 0].sum() - single.must.sum() == fewest
+
+
+def _keeps(problem: trees.Forest, chosen: tuple[int, ...]) -> bool:
+    hidden = problem.must.copy()
+    hidden[list(chosen), 0] = True
+    rise, fall = trees.slack(problem, hidden)
+    return bool(((rise >= problem.rise) & (fall >= problem.fall)).all())
+
+
+@pytest.mark.parametrize("threshold", [3, 5, 10])
+def test_as_few_cells_as_the_independent_optimum(threshold: int) -> None:
+    """pytauargus' exact optimum on a generated county of 81 areas; its audit finds our margins kept as well."""
+    generated = county(81, seed=threshold)
+    problem = forest(generated.parent, generated.numerator, generated.bound, threshold)
+    ours, _ = trees.hide(problem)
+    theirs = peers.optimum_of_forest(problem)
+    assert ours.sum() == theirs.sum()
+    rise, fall = trees.slack(problem, ours)
+    assert ((rise >= problem.rise) & (fall >= problem.fall)).all()
+    for tree in np.flatnonzero(problem.must.any(axis=0))[:5]:
+        shown = trees.Forest(
+            problem.parent, problem.value, problem.lower, problem.upper, problem.rise, problem.fall, problem.cost, ours,
+            problem.known,
+        )  # fmt: skip
+        for cell, (low, high) in peers.intervals(peers.tree_text(shown, int(tree))).items():
+            assert low == pytest.approx(problem.value[cell, tree] - fall[cell, tree])
+            assert high == pytest.approx(problem.value[cell, tree] + rise[cell, tree])
+
+
+def test_the_same_cells_every_time() -> None:
+    generated = county(81, seed=1)
+    problem = forest(generated.parent, generated.numerator, generated.bound, 3)
+    assert np.array_equal(trees.hide(problem)[0], trees.hide(problem)[0])
+
+
+# ---------------------------------------------------------------- tables that are bound to each other
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**6), st.integers(3, 5), st.integers(2, 4))
+def test_no_attack_on_a_two_way_table_succeeds(seed: int, rows: int, columns: int) -> None:
+    """The audit, which knows only what is printed, finds the threshold and zero possible in every sensitive cell."""
+    random = np.random.default_rng(seed)
+    cells = two_way(random.poisson(random.choice([1.0, 4.0, 20.0], (rows, columns))).tolist())
+    margin = rules.small(cells.value, 3)
+    cells.hidden[:], cells.rise[:], cells.fall[:] = margin.sensitive, margin.rise, margin.fall
+    found = suppress.protect(cells)
+    assert not found.unmet[0].any()
+    known = attack(cells, found.hidden)
+    assert not known.impossible
+    assert (known.low[margin.sensitive] <= 0).all()
+    assert (known.high[margin.sensitive] >= 3).all()
+    assert (known.low <= cells.value).all()
+    assert (known.high >= cells.value).all()
+
+
+def test_what_cannot_be_protected_is_named() -> None:
+    """A released total and all but one released part: nothing can hide the last part."""
+    cells = two_way([[1, 5], [7, 9]])
+    hide(cells, (0, 0), rise=2, fall=1)
+    cells.known[:] = ~cells.hidden
+    found = suppress.protect(cells)
+    assert np.argwhere(cells.of(0, found.unmet[0])).tolist() == [[0, 0]]
+
+
+def test_parts_that_do_not_add_up_are_found() -> None:
+    cells = two_way([[1, 5], [7, 9]])
+    cells.of(0, cells.value)[0, 0] += 1
+    rows, difference = system.inconsistent(cells)
+    assert len(rows) == 2
+    assert set(difference.tolist()) == {1.0}
