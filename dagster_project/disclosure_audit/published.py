@@ -220,19 +220,36 @@ def _relations(declared: Declarations, measures: list[Measure]) -> list[dict[Mea
 
 
 def _telling(equations: list[dict[Measure, int]], measures: set[Measure]) -> list[dict[Measure, int]]:
-    """Without equations that bind no two printed measures, directly or over others."""
+    """Without equations that bind no two printed measures, directly or over others.
+
+    A part that nobody prints and no other equation speaks of belongs to the remainder.
+    """
     kept = equations
     while True:
         uses: dict[Measure, int] = {}
         for equation in kept:
             for measure in equation:
                 uses[measure] = uses.get(measure, 0) + 1
-        smaller = [
-            equation for equation in kept if sum(measure in measures or uses[measure] > 1 for measure in equation) > 1
-        ]
-        if len(smaller) == len(kept):
+        smaller = []
+        for equation in kept:
+            telling = [m for m in equation if m in measures or uses[m] > 1]
+            if len(telling) > 1:
+                smaller.append(_with_one_remainder(equation, telling))
+        if smaller == kept:
             return kept
         kept = smaller
+
+
+def _with_one_remainder(equation: dict[Measure, int], telling: list[Measure]) -> dict[Measure, int]:
+    gone = [measure for measure in equation if measure not in telling]
+    if not gone:
+        return equation
+    if any(equation[measure] == -1 for measure in gone):  # a whole that nobody prints binds its parts to nothing
+        return equation
+    rest = next((measure for measure in gone if measure[0].startswith(REST)), None)
+    _, day, years = gone[0]
+    name = rest or (f"{REST}{' - '.join(measure[0] for measure in telling)}", day, years)
+    return {**{measure: equation[measure] for measure in telling}, name: 1}
 
 
 def _matrix(

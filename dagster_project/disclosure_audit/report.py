@@ -198,7 +198,8 @@ def _exposed(
     # the interval of a number that is large or zero holds that very number: it cannot prove that it is small
     known_small = (truth.value > 0) & (truth.value < threshold[None, :])
     sensitive = unseen & (threshold > 0)[None, :] & (known_small | truth.kept_back)
-    unsure = unseen & (threshold > 0)[None, :] & np.isnan(truth.value) & ~truth.kept_back
+    unsure = published.withheld & np.isnan(printed) & (threshold > 0)[None, :] & np.isnan(truth.value)
+    unsure &= ~truth.kept_back
     wanted = sensitive | unsure
     if not wanted.any():
         return [], None
