@@ -20,8 +20,10 @@ import yaml
 
 from dagster_project.declarations import Contract, Declarations, all_contracts
 from dagster_project.settings import Project, RegionData
-from dagster_project.tables import read_json, write_json
+from dagster_project.tables import connect, literal, read_json, write_json, write_query
 
+# a test runs as soon as everything it reads is built
+TESTS_THAT_CAN_RUN = ("--exclude-resource-type", "unit_test", "--indirect-selection", "buildable")
 OBSERVED_NOTE = "observed.built.json"
 WAREHOUSE_NOTE = "warehouse.built.json"
 MARTS_NOTE = "marts.built.json"
@@ -87,6 +89,7 @@ def build_observations(
     for note in (OBSERVED_NOTE, WAREHOUSE_NOTE):
         _note(data, note).unlink(missing_ok=True)
     results = _build(project, data, declared, models)
+    _drop_rows_of_nothing(data.support)
     if inputs is not None:
         write_json(inputs, _note(data, OBSERVED_NOTE))
     return results
@@ -116,6 +119,7 @@ def build_marts(
     """Build and test marts; they count as whole only if all of them were built on a whole warehouse."""
     _note(data, MARTS_NOTE).unlink(missing_ok=True)
     results = _build(project, data, declared, models)
+    _drop_rows_of_nothing(data.marts)
     if complete and _note(data, WAREHOUSE_NOTE).is_file():
         write_json(read_json(_note(data, WAREHOUSE_NOTE)), _note(data, MARTS_NOTE))
     return results
@@ -129,12 +133,22 @@ def marts_inputs(data: RegionData) -> dict[str, Any]:
     return inputs
 
 
+def _drop_rows_of_nothing(folder: Path) -> None:
+    """dbt's external tables hold one row of nulls where there are none: empty files must be empty."""
+    with connect() as connection:
+        for path in sorted(folder.glob("*.parquet")):
+            relation = connection.sql(f"from read_parquet({literal(path)})")
+            rows = relation.limit(2).fetchall()
+            if len(rows) == 1 and not any(value is not None for value in rows[0]):
+                write_query(connection, f"from read_parquet({literal(path)}) limit 0", path)
+
+
 def _build(project: Project, data: RegionData, declared: Declarations, models: Sequence[str]) -> list[NodeResult]:
     return run_dbt(
         project,
         data,
         declared,
-        ["build", "--quiet", "--exclude-resource-type", "unit_test", "--select", *models],
+        ["build", "--quiet", *TESTS_THAT_CAN_RUN, "--select", *models],
     )
 
 

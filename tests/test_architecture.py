@@ -124,7 +124,7 @@ def test_layers_read_only_what_lies_before_them(path: Path) -> None:
         "observations": {"catalogue"},
         "core": {"catalogue", "geography", "crosswalk", "judged"},
         "protected": {"catalogue", "geography", "protection"},
-        "marts": {"catalogue", "geography", "judged"},
+        "marts": {"catalogue", "geography", "crosswalk", "judged"},
     }[layer]
     assert all(name.startswith(allowed_references) for name in references(path))
     assert sources(path) <= allowed_sources

@@ -23,6 +23,7 @@ from shapely.affinity import translate
 from dagster_project import declarations, geography
 from dagster_project.geography import GeographyError
 from dagster_project.settings import Project, RegionData
+from dagster_project.tables import literal
 
 AREAS = "geo/lor_pre2021_PLR/lor_planungsraeume.shp"
 REGIONS = "geo/lor_pre2021_BZR/lor_bezirksregionen.shp"
@@ -405,6 +406,107 @@ def test_a_table_without_geometry_is_refused(own_kleinstadt: Kleinstadt, output:
         lambda content: content["editions"][0]["layers"]["planungsraum"].update(file="geo/areas.csv"),
     )
     assert fault(own_kleinstadt, output) == "geo/areas.csv: die Datei enthält keine Flächen."
+
+
+# ---------------------------------------------------------------- formats and declared repairs
+
+
+def layer_of(own: Kleinstadt, **fields: Any) -> None:
+    declared_otherwise(own, lambda content: content["editions"][0]["layers"]["planungsraum"].update(fields))
+
+
+@pytest.mark.parametrize("suffix", ["gpkg", "geojson", "parquet"])
+def test_every_format_gives_the_same_areas(
+    own_kleinstadt: Kleinstadt, output: Path, tmp_path: Path, suffix: str
+) -> None:
+    build(own_kleinstadt, tmp_path / "shapefile")
+    shapes = gpd.read_file(own_kleinstadt.inbox / AREAS)
+    path = own_kleinstadt.inbox / "geo" / f"areas.{suffix}"
+    if suffix == "parquet":
+        rows = pd.DataFrame(shapes.drop(columns="geometry")).assign(shape=shapely.to_wkb(shapes.geometry.to_numpy()))
+        column = {"encoding": "WKB", "geometry_types": [], "crs": json.loads(shapes.crs.to_json())}
+        about = {"version": "1.1.0", "primary_column": "shape", "columns": {"shape": column}}
+        duckdb.sql(f"copy rows to '{path}' (format parquet, kv_metadata {{geo: {literal(json.dumps(about))}}})")
+        assert len(rows)
+    else:
+        shapes.to_file(path)
+    layer_of(own_kleinstadt, file=f"geo/areas.{suffix}")
+    build(own_kleinstadt, output)
+    assert table(output).equals(table(tmp_path / "shapefile"))
+
+
+def test_a_parquet_file_without_geometry_is_refused(own_kleinstadt: Kleinstadt, output: Path) -> None:
+    duckdb.sql(f"copy (select 1 as a) to '{own_kleinstadt.inbox}/geo/areas.parquet'")
+    layer_of(own_kleinstadt, file="geo/areas.parquet")
+    assert "die Parquet-Datei nennt keine Geometrie" in fault(own_kleinstadt, output)
+
+
+def test_geojson_in_metres_is_refused_with_the_crs_that_fits(own_kleinstadt: Kleinstadt, output: Path) -> None:
+    shapes = gpd.read_file(own_kleinstadt.inbox / AREAS).set_crs(None, allow_override=True)
+    (own_kleinstadt.inbox / "geo" / "areas.geojson").write_text(shapes.to_json(), encoding="utf-8")
+    layer_of(own_kleinstadt, file="geo/areas.geojson")
+    assert "unter „crs“ erklären: es passt EPSG:25833" in fault(own_kleinstadt, output)
+
+
+def test_a_ring_that_crosses_itself_is_mended_where_declared(own_kleinstadt: Kleinstadt, output: Path) -> None:
+    """A spike outwards and back leaves the same area, and a file that needs no mending is told."""
+
+    def spiked(shape: shapely.Polygon) -> shapely.Polygon:
+        west, south, east, north = shape.bounds
+        return shapely.Polygon(
+            [(west, south), (east, south), (east, north), (west, north), (west, south), (east, south)]
+        )
+
+    edited(own_kleinstadt, AREAS, with_outline("01010102", spiked))
+    if gpd.read_file(own_kleinstadt.inbox / AREAS).geometry.is_valid.all():
+        pytest.skip("the format mended it itself")
+    assert "mend: true" in fault(own_kleinstadt, output)
+    repair = {"where": {KEY: "01010102"}, "mend": True, "reason": "the ring doubles back"}
+
+    def with_repair(content: dict[str, Any]) -> None:
+        content["editions"][0]["layers"]["planungsraum"]["repairs"].append(repair)
+
+    declared_otherwise(own_kleinstadt, with_repair)
+    build(own_kleinstadt, output)
+    town.write_shapefile(
+        gpd.read_file(own_kleinstadt.inbox / AREAS).assign(geometry=lambda x: x.make_valid()),
+        own_kleinstadt.inbox / AREAS,
+    )
+    with pytest.raises(GeographyError, match="die gültig ist"):
+        build(own_kleinstadt, output)
+
+
+def test_parts_of_an_area_are_put_together_where_declared(own_kleinstadt: Kleinstadt, output: Path) -> None:
+    def halved(areas: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+        chosen = areas[areas[KEY] == "01010102"]
+        west, south, east, north = chosen.total_bounds
+        halves = [
+            shapely.box(west, south, (west + east) / 2, north),
+            shapely.box((west + east) / 2, south, east, north),
+        ]
+        parts = pd.concat([chosen.set_geometry([half], crs=areas.crs) for half in halves])
+        return pd.concat([areas[areas[KEY] != "01010102"], parts])
+
+    edited(own_kleinstadt, AREAS, halved)
+    assert "doppelte Schlüssel: 01010102" in fault(own_kleinstadt, output)
+    layer_of(own_kleinstadt, parts="union")
+    build(own_kleinstadt, output)
+    areas = table(output).query("edition == '2006'").set_index("area")
+    assert areas.loc["01010102", "area_km2"] == pytest.approx(1)
+
+
+def test_garbled_names_are_refused_until_their_encoding_is_declared(own_kleinstadt: Kleinstadt, output: Path) -> None:
+    path = own_kleinstadt.inbox / AREAS
+    areas = gpd.read_file(path)
+    for part in path.parent.glob(f"{path.stem}.*"):
+        part.unlink()
+    areas.to_file(path, encoding="utf-8")
+    path.with_suffix(".cpg").write_text("cp1252")
+    message = fault(own_kleinstadt, output)
+    assert "unlesbare Zeichen im Namen bei 0101" in message
+    assert "„encoding“" in message
+    layer_of(own_kleinstadt, encoding="utf-8")
+    build(own_kleinstadt, output)
 
 
 # ---------------------------------------------------------------- faults of the declaration

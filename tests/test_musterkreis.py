@@ -51,7 +51,7 @@ def demo(folder: Path, expected: int, *options: str) -> RegionData:
 def views(data: RegionData) -> duckdb.DuckDBPyConnection:
     """A release's marts beside the truth."""
     connection = duckdb.connect()
-    for mart in ("indicator_value", "indicator", "area", "delivery", "comparison", "trend"):
+    for mart in ("indicator_value", "indicator", "area", "delivery", "comparison", "trend", "conversion", "crosswalk"):
         connection.execute(f"create view mart_{mart} as from '{data.current}/parquet/mart_{mart}.parquet'")
     connection.execute(f"create view truth as from '{data.root}/truth/counts.parquet'")
     return connection
@@ -279,6 +279,29 @@ def test_figures_of_other_boundaries_come_onto_the_reporting_edition(marts: duck
         assert misplaced / estimated[f"true_{side}"].sum() < 0.02
     assert set(found.loc[found["status"] == "estimated", "conversion_class"]) <= {"B", "C"}
     assert found.loc[found["conversion_class"] == "D", "numerator"].isna().all()
+
+
+def test_the_error_of_what_was_carried_over_is_told_and_true(marts: duckdb.DuckDBPyConnection) -> None:
+    told = marts.sql(
+        """
+        select ours.*, truth.value as truth
+        from mart_conversion as ours
+        inner join truth on ours.edition = truth.edition and ours.level = truth.level and ours.area = truth.area
+            and ours.period = truth.period and truth.measure = 'eligible_voters'
+        where ours.indicator = 'turnout_federal' and ours.part = 'denominator'
+        """
+    ).df()
+    assert len(told) > 80
+    assert (told["coverage"] - 1).abs().max() < 1e-9
+    bounded = told.dropna(subset="lower_bound")
+    assert len(bounded) > 60
+    assert (bounded["lower_bound"] <= bounded["truth"] + 1e-6).all()
+    assert (bounded["truth"] <= bounded["upper_bound"] + 1e-6).all()
+    findings = marts.sql("select finding, sum(number) as number from mart_crosswalk group by finding").df()
+    numbers = findings.set_index("finding")["number"]
+    assert numbers["sources_without_target"] == 0
+    assert numbers["sources_split"] > 0
+    assert {"round_trip_error", "slivers", "source_points_outside", "target_points_moved_inside"} <= set(numbers.index)
 
 
 def test_both_editions_are_one_series(marts: duckdb.DuckDBPyConnection) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from dagster_project.declarations.base import Declared, Identifier, Scalar, compiled, unique
+from dagster_project.declarations.base import Declared, Encoding, Identifier, Scalar, compiled, unique
 from dagster_project.declarations.disclosure import Disclosure
 from dagster_project.declarations.support import Support
 
@@ -49,12 +49,22 @@ class Level(Declared):
 
 
 class Repair(Declared):
-    """A correction of a publisher's file, guarded: it must find exactly `rows` features, else it fails loudly."""
+    """A correction of a publisher's file, guarded: it must find exactly `rows` features, else it fails loudly.
+
+    `set` gives attributes other values; `mend` makes rings valid that cross themselves.
+    """
 
     where: dict[str, Scalar]
-    set: dict[str, Scalar]
+    set: dict[str, Scalar] = Field(default_factory=dict)
+    mend: bool = False
     rows: int = 1
     reason: str
+
+    @model_validator(mode="after")
+    def does_something(self) -> Repair:
+        if not self.set and not self.mend:
+            raise ValueError("declare set (attributes and their right values) or mend: true")
+        return self
 
 
 class Layer(Declared):
@@ -62,6 +72,12 @@ class Layer(Declared):
 
     file: str | None = None
     crs: str | None = Field(default=None, description="only where the file states none")
+    encoding: Encoding | None = Field(
+        default=None, description="of the attributes, where the file states none or a wrong one"
+    )
+    parts: Literal["union"] | None = Field(
+        default=None, description="union: features of one key are parts of one area; else a key stands once"
+    )
     key: str | list[str] | None = Field(
         default=None, description="attribute that holds the key, or several whose texts make it up in this order"
     )

@@ -14,7 +14,7 @@ import pandas as pd
 import shapely
 
 from dagster_project.declarations import Edition, Geography, Layer, Level, Parent, Region, unallocated
-from dagster_project.geography.intake import GeographyError, layer_keys, listed, read_layer, repaired
+from dagster_project.geography.intake import GeographyError, layer_keys, listed, read_layer
 
 COORDINATE_DIGITS = 2  # centimetres
 
@@ -61,8 +61,6 @@ def _layer_areas(
         )
     else:
         source = read_layer(region, layer, folders)
-        for repair in layer.repairs:
-            source = repaired(source, repair, layer)
         rows = _attributes(source, level, layer)
         _check_types(rows, geography, layer)
     if layer.outline == "dissolve":

@@ -111,7 +111,7 @@ class Ground:
 
     @cached_property
     def _area_masses(self) -> pd.DataFrame:
-        rows = read(self._mass_file).dropna(how="all")  # dbt writes an empty table as one row of nothing
+        rows = read(self._mass_file)
         return rows.sort_values(["basis", "reference_date", "area"], ignore_index=True)
 
     def _support_layer(self) -> Layer:

@@ -82,12 +82,11 @@ def _scale(points: pd.DataFrame, totals: Totals, folders: list[Path]) -> Floats:
     told = _read_file(totals.file, find_file(totals.file.file, folders))
     (weight,) = totals.file.weights
     size = totals.cell_metres
-    cells = [
+    points["cell"], told["cell"] = (
         (frame["x"] // size).astype("int64") * 10**7 + (frame["y"] // size).astype("int64") for frame in (points, told)
-    ]
-    points["cell"] = cells[0]
-    totals_of_points: Floats = cells[0].map(told.groupby(cells[1])[weight].sum()).fillna(0.0).to_numpy(np.float64)
-    return totals_of_points
+    )
+    total = points["cell"].map(told.groupby("cell")[weight].sum())
+    return np.array(total.fillna(0.0), dtype=np.float64)
 
 
 def _spread(points: pd.DataFrame, cell_metres: float) -> pd.DataFrame:
