@@ -55,6 +55,7 @@ class Use:
 class Sheet:
     """One edition: its areas, columns and what is known of each cell, nodes by columns.
 
+    `versions` are columns as an earlier release had them, and where it printed them (see `ledger`).
     `given` cells have a number, `absent` ones no row at all; all others were not delivered or are kept back.
     """
 
@@ -71,6 +72,7 @@ class Sheet:
     uses: list[Use]
     relations: list[Relation] = field(default_factory=list)
     rests: Booleans = field(default_factory=lambda: np.zeros(0, bool))
+    versions: list[tuple[int, Booleans]] = field(default_factory=list)
 
     def place(self, column: Column) -> int:
         return self.columns.index(column)
@@ -136,7 +138,7 @@ def _sheet(
     absent: Booleans = np.stack([matrix[2] for matrix in matrices or [empty]], axis=1)
     public = np.array([_is_public(declared, column.measure) for column in columns], bool)
     whole = value.astype(np.int64)
-    mistakes = _complete(parent, whole, given, absent, public, areas, columns)
+    mistakes = _negative(areas, columns, value) + _complete(parent, whole, given, absent, public, areas, columns)
     sheet = Sheet(
         geography, edition, areas, parent, columns, whole, given, absent, public,
         given & np.array([column in shown for column in columns], bool), uses,
@@ -337,6 +339,17 @@ def _sums_hold(parent: Integers, column: Integers, inner: list[int]) -> bool:
     child = parent >= 0
     np.add.at(total, parent[child], column[child])
     return bool((total[inner] == column[inner]).all())
+
+
+def _negative(areas: pd.DataFrame, columns: list[Column], value: Floats) -> list[str]:
+    found = []
+    for node, place in np.argwhere(value < 0):
+        area, column = areas.iloc[node], columns[place]
+        found.append(
+            f"{column.measure} am {column.day:%d.%m.%Y}: {area['level']} {area['area']} hat {value[node, place]:g}; "
+            "eine Zählung ist nie negativ. Bitte berichtigen lassen."
+        )
+    return found
 
 
 def _names(areas: pd.DataFrame, column: Column, node: int, values: Integers, kids: list[int]) -> str:
