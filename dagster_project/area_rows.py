@@ -9,7 +9,7 @@ from __future__ import annotations
 import duckdb
 
 from dagster_project.declarations import Column, Symbol, unallocated
-from dagster_project.reading import Breach, Counts, Layout, Unreadable, refuse_no_rows
+from dagster_project.reading import Breach, Counts, Layout, Unreadable, count_restored, padded, refuse_no_rows
 from dagster_project.tables import identifier, literal
 
 
@@ -32,7 +32,8 @@ def accept_area_rows(
         "select (select count(*) from placed) + (select count(*) from broken), (select count(distinct row) from breach)"
     ).fetchone()
     assert counted is not None
-    return Counts(read=counted[0], quarantined=counted[1], skipped=skipped)
+    corrections = count_restored(connection, [layout.key], "data_line", "1")
+    return Counts(read=counted[0], quarantined=counted[1], skipped=skipped, corrections=tuple(corrections))
 
 
 def _skip_rows(connection: duckdb.DuckDBPyConnection, layout: Layout) -> int:
@@ -77,11 +78,7 @@ def _place(connection: duckdb.DuckDBPyConnection, layout: Layout, sender: str) -
 
 def area_key(column: Column, sender: str) -> str:
     """SQL for the area a key names: lost leading zeros restored, the sender's own key in front where declared."""
-    key = identifier(column.name)
-    if column.pad:
-        # lpad also cuts: a key that is too long must stay wrong
-        short = f"regexp_full_match({key}, '[0-9]+') and length({key}) < {column.pad}"
-        key = f"case when {short} then lpad({key}, {column.pad}, '0') else {key} end"
+    key = padded(identifier(column.name), column.pad)
     return f"{literal(sender)} || {key}" if column.of_sender else key
 
 

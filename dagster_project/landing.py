@@ -64,7 +64,8 @@ class Arrival:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What became of a delivery; `reasons` are German sentences for its sender, `rules` its faults by rule.
+    """What became of a delivery; `reasons` are German sentences for its sender, `rules` its faults by rule,
+    `corrections` what was mended without asking, by column.
 
     `rules` is filled in where the receipt is written out for the sender.
     """
@@ -90,6 +91,7 @@ class Receipt:
     rows_quarantined: int = 0
     rows_skipped: int = 0
     rows_unallocated: int = 0
+    corrections: list[dict[str, Any]] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     rules: list[dict[str, Any]] = field(default_factory=list)
 
@@ -465,6 +467,7 @@ def _counted(receipt: Receipt, checked: CheckedFile) -> Receipt:
         rows_quarantined=counts.quarantined,
         rows_skipped=counts.skipped,
         rows_unallocated=counts.unallocated,
+        corrections=[asdict(correction) for correction in counts.corrections],
     )
 
 

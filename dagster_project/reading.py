@@ -46,13 +46,24 @@ class Unreadable(Exception):
 
 
 @dataclass(frozen=True)
+class Correction:
+    """What was mended in a column without asking, and in how many rows."""
+
+    column: str
+    rule: str
+    rows: int
+
+
+@dataclass(frozen=True)
 class Counts:
-    """How many rows of a file were read, broke the contract, were skipped as no data, or had no known address."""
+    """How many rows of a file were read, broke the contract, were skipped as no data, or had no known address; and
+    what was corrected in them."""
 
     read: int = 0
     quarantined: int = 0
     skipped: int = 0
     unallocated: int = 0
+    corrections: tuple[Correction, ...] = ()
 
 
 class Layout:
@@ -104,6 +115,38 @@ def texts(layout: Layout) -> Facts:
     """The facts of a file whose cells are wanted as they stand, without space around them."""
     columns = ", ".join(f"trim({identifier(c.name)}) as {identifier(c.name)}" for c in layout.read_columns)
     return lambda relation: f"select {columns} from {relation}"
+
+
+def lacks_zeros(text: str, digits: int) -> str:
+    """SQL: a key that lost its leading zeros. One that is too long must stay wrong: padding also cuts."""
+    return f"(regexp_full_match({text}, '[0-9]+') and length({text}) < {digits})"
+
+
+def padded(text: str, digits: int | None) -> str:
+    """SQL: a key with its leading zeros restored where the contract says how many digits it has."""
+    if not digits:
+        return text
+    return f"case when {lacks_zeros(text, digits)} then lpad({text}, {digits}, '0') else {text} end"
+
+
+def count_restored(
+    connection: duckdb.DuckDBPyConnection, columns: list[Column], rows: str, weight: str
+) -> list[Correction]:
+    """How often the keys of padded columns get zeros back; `weight`: rows of the file that one of `rows` stands for."""
+    keys = [column for column in columns if column.pad]
+    if not keys:
+        return []
+    lacking = [
+        f"coalesce(sum({weight}) filter (where {lacks_zeros(f'trim({identifier(key.name)})', key.pad or 0)}), 0)"
+        for key in keys
+    ]
+    counted = connection.execute(f"select {', '.join(lacking)} from {rows}").fetchone()
+    assert counted is not None
+    return [
+        Correction(key.name, "leading_zeros_restored", int(number))
+        for key, number in zip(keys, counted, strict=True)
+        if number
+    ]
 
 
 def refuse_no_rows(connection: duckdb.DuckDBPyConnection, rows: str = "line") -> None:

@@ -21,7 +21,7 @@ import duckdb
 
 from dagster_project.declarations import UNALLOCATED, Column
 from dagster_project.declarations.contracts import ADDRESS_PARTS
-from dagster_project.reading import Counts, Facts, Layout
+from dagster_project.reading import Counts, Facts, Layout, count_restored, padded
 from dagster_project.tables import identifier, literal
 
 OLDEST = 120  # years; nobody in a register is older
@@ -39,9 +39,9 @@ def record_facts(layout: Layout, day: date) -> Facts:
     Ages are completed on `day`, the last of the period.
     """
     attributes = layout.of_role("attribute")
-    addresses = [identifier(column.name) for column in layout.of_role("address")]
+    cells = [identifier(column.name) for column in [*layout.of_role("address"), *attributes]]
     plain = [column for role in ("identifier", "period") for column in layout.of_role(role)]
-    trimmed = [f"trim({identifier(column.name)}) as {identifier(column.name)}" for column in plain + attributes]
+    trimmed = [f"{_trimmed(column)} as {identifier(column.name)}" for column in plain]
     # a column of their own, or the engine would read every date three times
     dates = [
         f"{_date(column)} as date_{number}" for number, column in enumerate(attributes) if column.type in WITH_DATE
@@ -49,10 +49,10 @@ def record_facts(layout: Layout, day: date) -> Facts:
     typed = [
         f"{_typed(column, f'date_{number}', layout, day)} as typed_{number}" for number, column in enumerate(attributes)
     ]
-    cannot = [_is_untyped(f"typed_{i}", identifier(c.name), c) for i, c in enumerate(attributes)]
-    untyped = f"case when {' or '.join(cannot)} then [{', '.join(identifier(c.name) for c in attributes)}] end"
+    cannot = [_is_untyped(f"typed_{i}", _trimmed(column), column) for i, column in enumerate(attributes)]
+    untyped = f"case when {' or '.join(cannot)} then [{', '.join(map(_trimmed, attributes))}] end"
     taken = [
-        *addresses,
+        *(identifier(column.name) for column in layout.of_role("address")),
         *(identifier(column.name) for column in plain),
         *(f"typed_{number} as {identifier(column.name)}" for number, column in enumerate(attributes)),
         f"{untyped if attributes else 'null::varchar[]'} as untyped",
@@ -62,7 +62,7 @@ def record_facts(layout: Layout, day: date) -> Facts:
         select {", ".join(taken)}
         from (
             select {", ".join(["*", *typed])}
-            from (select {", ".join(["*", *dates])} from (select {", ".join([*addresses, *trimmed])} from {relation}))
+            from (select {", ".join(["*", *dates])} from (select {", ".join([*cells, *trimmed])} from {relation}))
         )
     """
     )
@@ -89,7 +89,9 @@ def accept_records(
         """
     ).fetchone()
     assert counted is not None
-    return Counts(read=counted[0], quarantined=counted[1], unallocated=counted[2])
+    keys = [column for column in layout.of_role("address") if column.part is not None]
+    corrections = count_restored(connection, keys, "address", "records")
+    return Counts(read=counted[0], quarantined=counted[1], unallocated=counted[2], corrections=tuple(corrections))
 
 
 def _address(layout: Layout) -> str:
@@ -103,7 +105,7 @@ def _place_addresses(connection: duckdb.DuckDBPyConnection, layout: Layout, send
     for column in layout.of_role("address"):
         text = f"trim({identifier(column.name)})"
         if column.part is not None:
-            parts[column.part] = _padded(text, column.pad)
+            parts[column.part] = padded(text, column.pad)
             continue
         assert column.pattern is not None
         for part, group in re.compile(column.pattern).groupindex.items():
@@ -113,7 +115,7 @@ def _place_addresses(connection: duckdb.DuckDBPyConnection, layout: Layout, send
         f"""
         create temp table address as
         with written as (
-            select distinct {_address(layout)} from line
+            select {_address(layout)}, count(*) as records from line group by {_address(layout)}
         ),
         split as (
             select row_number() over () as address, *, {", ".join(wanted)} from written
@@ -137,6 +139,7 @@ def _place_addresses(connection: duckdb.DuckDBPyConnection, layout: Layout, send
         street as (select distinct ags, street_key from street_range)
         select
             {", ".join(f"numbered.{identifier(column.name)}" for column in layout.of_role("address"))},
+            numbered.records,
             part_ags as placed_municipality,
             coalesce(hit.area, part_ags || {literal(UNALLOCATED)}) as placed_area,
             part_ags in (select ags from municipality) as is_known,
@@ -153,26 +156,31 @@ def _place_addresses(connection: duckdb.DuckDBPyConnection, layout: Layout, send
     )
 
 
-def _padded(text: str, digits: int | None) -> str:
-    if digits is None:
-        return text
-    short = f"regexp_full_match({text}, '[0-9]+') and length({text}) < {digits}"
-    return f"case when {short} then lpad({text}, {digits}, '0') else {text} end"
+def _trimmed(column: Column) -> str:
+    return f"trim({identifier(column.name)})"
 
 
 def _date(column: Column) -> str:
-    return f"cast(try_strptime({identifier(column.name)}, {literal(column.format or '')}) as date)"
+    written = literal(column.format or "")
+    return (
+        f"cast(coalesce(try_strptime({identifier(column.name)}, {written}), "
+        f"try_strptime({_trimmed(column)}, {written})) as date)"
+    )
 
 
 def _typed(column: Column, as_date: str, layout: Layout, day: date) -> str:
-    """A cell as its contract types it, null where it cannot be; `as_date` is the column that holds it as a date."""
-    text = identifier(column.name)
+    """A cell as its contract types it, null where it cannot be; `as_date` is the column that holds it as a date.
+
+    Most cells are written as agreed: space around them is looked for, and patterns are tried, only in the others.
+    """
+    cell, text = identifier(column.name), _trimmed(column)
     if column.type == "code":
         cases = " ".join(f"when {literal(code)} then {literal(meaning)}" for code, meaning in column.codes.items())
+        other = ""
         if column.other_codes and column.otherwise:
-            other = f"regexp_full_match({text}, {literal(column.other_codes)})"
-            return f"case {text} {cases} else case when {other} then {literal(column.otherwise)} end end"
-        return f"case {text} {cases} end"
+            is_other = f"regexp_full_match({text}, {literal(column.other_codes)})"
+            other = f"else case when {is_other} then {literal(column.otherwise)} end"
+        return f"coalesce(case {cell} {cases} end, case {text} {cases} {other} end)"
     if column.type == "date":
         return as_date
     if column.type in ("age", "age_in_months"):
@@ -188,10 +196,9 @@ def _typed(column: Column, as_date: str, layout: Layout, day: date) -> str:
     )
     if column.type == "number":
         return number
-    # most integers are written as we would write them: no pattern is needed to see that
-    plain = f"try_cast({text} as integer)"
+    plain = f"try_cast({cell} as integer)"
     general = f"case when ({number}) = trunc({number}) then try_cast({number} as integer) end"
-    return f"case when cast({plain} as varchar) = {text} then {plain} else {general} end"
+    return f"case when cast({plain} as varchar) = {cell} then {plain} else {general} end"
 
 
 def _is_untyped(typed: str, text: str, column: Column) -> str:

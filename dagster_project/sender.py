@@ -11,7 +11,7 @@ the addresses of records. Whether a delivery repeats the content of another one 
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,7 @@ class SenderCheck:
     rows_quarantined: int
     rows_skipped: int
     rows_unallocated: int | None
+    corrections: list[dict[str, Any]]
     reasons: list[str]
     faults: list[Fault]
     unchecked: list[str]
@@ -102,7 +103,7 @@ def check_delivery(
     contract = _declared(contract_file, Contract)
     folder = region_folder or contract_file.resolve().parents[1]
     region = _region(folder) if contract.shape == "records" else None
-    municipality = (sender or "") if region is None else _sender(file, region, contract, sender)
+    municipality = _sender(file, region or _region(folder), contract, sender) if _hangs_on_sender(contract) else ""
     arrival = claimed(file, municipality, contract)
     if arrival is None:
         names = "\n".join(f"  {layout.name}" for layout in contract.files)
@@ -155,6 +156,7 @@ def _result(arrival: Arrival, checked: CheckedFile, faults: list[Fault], given: 
         rows_quarantined=checked.counts.quarantined,
         rows_skipped=checked.counts.skipped,
         rows_unallocated=None if given.unplaced else checked.counts.unallocated,
+        corrections=[asdict(correction) for correction in checked.counts.corrections],
         reasons=checked.reasons,
         faults=faults,
         unchecked=unchecked,
@@ -181,6 +183,11 @@ def _region(folder: Path) -> Region:
             "Bitte ihren Ordner mit --region angeben."
         )
     return _declared(path, Region)
+
+
+def _hangs_on_sender(contract: Contract) -> bool:
+    """Whether who delivers decides what the rows speak of: records, and tables whose keys are the sender's own."""
+    return contract.shape == "records" or contract.key.of_sender or contract.key.placeless is not None
 
 
 def _sender(file: Path, region: Region, contract: Contract, chosen: str | None) -> str:

@@ -188,7 +188,7 @@ def write_receipts(
             receipt["rules"] = rules
             write_json(receipt, path)
         page = path.with_suffix(".html")
-        shown = _shown(receipt, in_sender_words(faults, contract, receipt["file_name"]), receipts, later)
+        shown = _shown(receipt, in_sender_words(faults, contract, receipt["file_name"]), contract, receipts, later)
         sender = receipt["municipality"]
         named = f"{municipalities[sender]} ({sender})" if municipalities and sender in municipalities else sender
         _write_text(template.render(shown, title=contract.title if contract else source, sender=named), page)
@@ -248,12 +248,7 @@ def in_sender_words(faults: Iterable[Fault], contract: Contract | None, file_nam
     """The faults with columns as the sender of this file may call them, not as we do."""
     if contract is None:
         return list(faults)
-    layout = next((layout for layout in contract.files if re.fullmatch(layout.name, file_name)), None)
-    columns = [*contract.columns, *(layout.columns if layout else [])]
-    words = {
-        column.name: f"{' / '.join(column.aliases)} ({column.name})" if column.aliases else column.name
-        for column in columns
-    }
+    words = _words(contract, file_name)
     return [
         replace(fault, column=ADDRESS if fault.rule in ADDRESS_RULES else words.get(fault.column, fault.column))
         if fault.column
@@ -262,12 +257,38 @@ def in_sender_words(faults: Iterable[Fault], contract: Contract | None, file_nam
     ]
 
 
+def _words(contract: Contract | None, file_name: str) -> dict[str, str]:
+    """Our names of columns, and what the sender of this file may call them."""
+    if contract is None:
+        return {}
+    layout = next((layout for layout in contract.files if re.fullmatch(layout.name, file_name)), None)
+    columns = [*contract.columns, *(layout.columns if layout else [])]
+    return {
+        column.name: f"{' / '.join(column.aliases)} ({column.name})" if column.aliases else column.name
+        for column in columns
+    }
+
+
+def in_words(receipt: Receipt, contract: Contract | None) -> list[str]:
+    """What was mended in a delivery without asking, a German sentence each."""
+    words = _words(contract, receipt["file_name"])
+    return [
+        f"In {_german_count(mended['rows'])} {'Zeile' if mended['rows'] == 1 else 'Zeilen'} wurden in der Spalte "
+        f"{words.get(mended['column'], mended['column'])} führende Nullen ergänzt."
+        for mended in receipt.get("corrections", [])
+    ]
+
+
 def _receipt_files(data: RegionData, source: str) -> list[Path]:
     return sorted((data.receipts / source).glob("*.json"))
 
 
 def _shown(
-    receipt: Receipt, faults: Sequence[Fault], receipts: Mapping[str, Receipt], later: Mapping[str, Receipt]
+    receipt: Receipt,
+    faults: Sequence[Fault],
+    contract: Contract | None,
+    receipts: Mapping[str, Receipt],
+    later: Mapping[str, Receipt],
 ) -> dict[str, Any]:
     """What the page shows of one delivery and of the versions before and after it."""
     groups = grouped(faults)
@@ -282,6 +303,7 @@ def _shown(
         "later": successor,
         "rows_taken": rows_taken(receipt),
         "to_do": what_to_do(receipt, earlier, successor),
+        "corrections": in_words(receipt, contract),
     }
 
 
@@ -370,6 +392,8 @@ def check_text(receipt: Receipt, faults: Iterable[Fault], unchecked: Sequence[st
     ]
     for group in grouped(in_sender_words(faults, contract, receipt["file_name"])):
         lines += ["", *_group_text(group)]
+    if mended := in_words(receipt, contract):
+        lines += ["", "Von uns berichtigt:", *(f"  {sentence}" for sentence in mended)]
     if unchecked:
         lines += ["", "Nicht geprüft:", *(f"  {text}" for text in unchecked)]
     return "\n".join([*lines, "", "Was jetzt zu tun ist:", *(f"  {step}" for step in what_to_do(receipt))])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import zlib
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import duckdb
 import pytest
 from report_marts import EVIL, INDICATORS, INJECTION, REPORTS, STATUSES, TABLES, Page, write_marts
 
-from dagster_project.reports import PageError, format_number, format_period, render_site, safe_file_name
+from dagster_project.reports import PageError, format_number, format_period, paged, render_site, safe_file_name
 from dagster_project.reports.maps import colour, palette, quantile_breaks
 from dagster_project.reports.measures import Measure
 from dagster_project.reports.pages import render_markdown
@@ -232,6 +234,27 @@ def test_sources_speak_german_and_fold_their_deliveries(site: Path) -> None:
     assert "jährlich" in page
     assert "<summary>Alle Lieferungen (1)</summary>" in page
     assert "31.12.2018" in page
+
+
+@pytest.mark.skipif(not paged.possible() and os.environ.get("CI") != "true", reason="no Pango here")
+def test_the_document_is_also_a_pdf_with_bookmarks_and_tags(site: Path) -> None:
+    html = (site / "basisbericht.html").read_text(encoding="utf-8")
+    assert 'href="basisbericht.pdf"' in html
+    pdf = (site / "basisbericht.pdf").read_bytes()
+    parts = [
+        zlib.decompress(part) for part in re.findall(rb"FlateDecode.*?stream\r?\n(.*?)\r?\nendstream", pdf, re.DOTALL)
+    ]
+    objects = b" ".join(parts)
+    bookmarks = len(re.findall(rb"/Title ?[(<]", objects))
+    chapters = len(re.findall(r"<h[23] id=", html))
+    assert b"/Outlines" in objects
+    assert bookmarks >= chapters > 10
+    assert b"/StructTreeRoot" in objects
+    assert b"/Lang" in objects
+    pages = len(re.findall(rb"/Type ?/Page\b", objects))
+    assert pages > 6
+    assert str(site).encode() not in pdf + objects
+    assert b"file:" not in objects
 
 
 # -- the engine

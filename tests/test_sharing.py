@@ -37,7 +37,7 @@ from sources.simulator.run import simulate
 SPECIFICATION = town.CHECKOUT / "sources" / "simulator" / "musterkreis.yml"
 COUNTY = town.CHECKOUT / "sources" / "musterkreis"
 YEARS = {2019: 2022, 2020: 2023, 2021: 2022, 2022: 2022, 2023: 2023, 2024: 2023}
-COUNTED = ("rows_read", "rows_accepted", "rows_quarantined", "rows_skipped", "rows_unallocated")
+COUNTED = ("rows_read", "rows_accepted", "rows_quarantined", "rows_skipped", "rows_unallocated", "corrections")
 
 
 @dataclass(frozen=True)
@@ -147,6 +147,22 @@ def test_a_page_lists_every_quarantined_row_and_every_unallocated_one_apart(coun
             assert len(set(unallocated)) == len(unallocated) == receipt.rows_unallocated
         assert not set(unallocated) & {row for _, row in barring}
     assert sum(receipt.rows_unallocated for receipt in county.receipts) > 0
+
+
+def test_a_receipt_tells_what_was_mended_without_asking(county: Landed) -> None:
+    """Every key whose leading zeros were restored is counted, and the sender reads it: on the page and in the check."""
+    landed = landing.originals(county.region, county.contracts["einwohner"], county.data)
+    path, receipt = next(item for item in landed if item[0].suffix == ".tsv")
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        short = sum(len(row["Straßenschlüssel"]) < 5 for row in csv.DictReader(file, delimiter="\t"))
+    assert receipt.corrections == [{"column": "street_key", "rule": "leading_zeros_restored", "rows": short}]
+    sentence = f"In {short:,} Zeilen wurden in der Spalte strschl".replace(",", ".")
+    assert sentence in county.page(receipt)
+    contract = COUNTY / "contracts" / "einwohner.yml"
+    check = sender.check_delivery(path, contract, streets=county.streets)
+    text = sharing.check_text(check.receipt, check.faults, check.unchecked, county.contracts["einwohner"])
+    assert sentence in text
+    assert any(not receipt.corrections for receipt in county.receipts)
 
 
 def test_every_row_made_dirty_is_listed(county: Landed) -> None:
@@ -321,7 +337,8 @@ def test_the_sender_gets_landings_verdict_on_every_delivery(county: Landed, tmp_
             for name in ("verdict", "period", "reference_date", "reasons", *COUNTED):
                 assert getattr(check, name) == getattr(receipt, name), (path, name)
             assert sorted(check.faults, key=str) == faults_in_quarantine(county, receipt)
-            assert check.municipality == (receipt.municipality if contract.shape == "records" else "")
+            has_own_keys = contract.shape == "records" or contract.key.of_sender
+            assert check.municipality == (receipt.municipality if has_own_keys else "")
             assert check.unchecked == []
             checked += 1
     assert checked == len(county.receipts) > 50

@@ -13,6 +13,7 @@ from dagster_project.declarations.base import DecimalSign, Declared, Delimiter, 
 
 RESIDENTS: Identifier = "residents"
 AREA: Identifier = "area"
+COUNT: Identifier = "count"
 TRUTH = "truth:"  # in front of a measure that is no weight, but whose true split is known
 
 
@@ -35,10 +36,24 @@ class PointFile(Declared):
     minimum: float = 0.0
 
 
+class Totals(Declared):
+    """Totals of coarser cells, by the middle of each, that the points inside them are scaled to."""
+
+    file: PointFile
+    cell_metres: float = Field(gt=0)
+
+    @model_validator(mode="after")
+    def one_weight(self) -> Totals:
+        if len(self.file.weights) != 1:
+            raise ValueError("file: declare exactly one weight, the total")
+        return self
+
+
 class Points(Declared):
     """A set of support points in files of one coordinate system.
 
     A point that lies in no area of a geography belongs to the nearest one within `within_metres`, else to none.
+    `cell_metres`: a point is the middle of a square cell, over which its weights are spread evenly.
     """
 
     title: str
@@ -47,17 +62,25 @@ class Points(Declared):
     crs: Annotated[str, Field(pattern=r"^EPSG:\d+$")]
     files: list[PointFile] = Field(min_length=1)
     within_metres: float = Field(default=0.0, ge=0)
+    cell_metres: float | None = Field(default=None, gt=0)
+    totals: Totals | None = None
+
+    @property
+    def all_files(self) -> list[PointFile]:
+        return [*self.files, *([self.totals.file] if self.totals else [])]
 
 
 class Basis(Declared):
     """One kind of weight: sums over points of a file, or over areas of the finest level by what records count there.
 
-    `sum` names weights of the points, or measures, and their factors; points without any count one each.
+    `sum` names weights of the points (`count` is how many rows hold the point), or measures, and their factors; points
+    without any count one each. `scaled`: the sums are scaled to the totals declared for the points.
     """
 
     points: Identifier | None = None
     level: Identifier | None = None
     sum: dict[Identifier, float] = Field(default_factory=dict)
+    scaled: bool = False
 
     @model_validator(mode="after")
     def one_support(self) -> Basis:
@@ -91,7 +114,9 @@ class Support(Declared):
             if basis.points is not None and basis.points not in self.points:
                 raise ValueError(f"bases.{name}: {basis.points} is not declared under points")
             if basis.points is not None:
-                known = {weight for file in self.points[basis.points].files for weight in file.weights}
+                known = {COUNT, *(weight for file in self.points[basis.points].files for weight in file.weights)}
+                if basis.scaled and self.points[basis.points].totals is None:
+                    raise ValueError(f"bases.{name}: scaled needs totals of the points {basis.points}")
                 unknown = sorted(set(basis.sum) - known)
                 if unknown:
                     raise ValueError(f"bases.{name}: the points have no weight {', '.join(unknown)}")

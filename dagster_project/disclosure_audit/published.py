@@ -18,7 +18,7 @@ import pandas as pd
 from scipy import sparse
 
 from dagster_project.declarations import Declarations, Indicator
-from dagster_project.tables import literal
+from dagster_project.tables import connect, literal
 
 Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
@@ -79,7 +79,7 @@ def collect(
     weight. Such a count is no count of its own: it tells about its sources. A source is taken to be known, with its
     number in `counts`, as soon as a single count that it goes into is printed.
     """
-    with duckdb.connect() as connection:
+    with connect() as connection:
         for path in sorted(marts.glob("*.parquet")):
             connection.execute(f"create view {path.stem} as select * from read_parquet({literal(path)})")
         areas = connection.execute(
@@ -319,7 +319,7 @@ def _sums(declared: Declarations, measure: str) -> bool:
 def beside_hidden(declared: Declarations, marts: Path) -> list[dict[str, str]]:
     """Rows of any mart that still tell something of a suppressed row of the cube, by its keys."""
     found: list[dict[str, str]] = []
-    with duckdb.connect() as connection:
+    with connect() as connection:
         tables = {path.stem: path for path in sorted(marts.glob("*.parquet"))}
         for name, path in tables.items():
             connection.execute(f"create view {name} as select * from read_parquet({literal(path)})")

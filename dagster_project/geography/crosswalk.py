@@ -67,7 +67,7 @@ def _write(tables: list[pd.DataFrame], types: dict[str, str], path: Path) -> Non
 
 def _needs(ground: Ground, path: Path) -> Iterator[tuple[Layer, str, str]]:
     """Source layer, universe and reference date of every crosswalk the observations ask for."""
-    rows = read(path)
+    rows = read(path).dropna(how="all")  # dbt writes an empty table as one row of nothing
     for row in rows.sort_values(list(rows.columns)).itertuples():
         yield ground.atlas.layer(row.geography, row.edition, row.level), row.universe, str(row.reference_date)[:10]
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from dagster_project.declarations import Geography, Region
-from dagster_project.declarations.support import TRUTH
+from dagster_project.declarations.support import COUNT, TRUTH
 from dagster_project.geography import error, overlay, support, weights
 from dagster_project.geography.intake import find_file
 from dagster_project.geography.layers import Atlas, Layer
@@ -68,7 +68,8 @@ class Ground:
         if declared is not None and declared.points is not None:
             points, digest = self._point_set(declared.points)
             mass = sum((points[name] * factor for name, factor in declared.sum.items()), start=0 * points["x"])
-            mass = mass.clip(lower=0) if declared.sum else points[support.COUNT]
+            mass = mass.clip(lower=0) if declared.sum else points[COUNT]
+            mass = support.scaled_to_totals(points, mass) if declared.scaled else mass
             return Held(basis, pd.DataFrame({"mass": mass}), f"{digest} {declared!r}", declared.points)
         rows = self._area_masses[self._area_masses["basis"] == basis]
         days = pd.to_datetime(rows["reference_date"])
@@ -110,7 +111,7 @@ class Ground:
 
     @cached_property
     def _area_masses(self) -> pd.DataFrame:
-        rows = read(self._mass_file)
+        rows = read(self._mass_file).dropna(how="all")  # dbt writes an empty table as one row of nothing
         return rows.sort_values(["basis", "reference_date", "area"], ignore_index=True)
 
     def _support_layer(self) -> Layer:
@@ -120,7 +121,7 @@ class Ground:
     def _point_set(self, name: str) -> tuple[pd.DataFrame, str]:
         if name not in self._points:
             declared = self.region.support.points[name]
-            paths = [find_file(file.file, self._folders) for file in declared.files]
+            paths = [find_file(file.file, self._folders) for file in declared.all_files]
             contents = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
             points = support.read_points(declared, self.region.crs, self._folders)
             self._points[name] = points, _hash([*contents, declared.model_dump_json(), self.region.crs])

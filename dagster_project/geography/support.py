@@ -17,6 +17,7 @@ import shapely
 from pyproj import Transformer
 
 from dagster_project.declarations import PointFile, Points
+from dagster_project.declarations.support import COUNT, Totals
 from dagster_project.geography.intake import GeographyError, find_file
 
 Floats = npt.NDArray[np.float64]
@@ -26,7 +27,8 @@ Outlines = npt.NDArray[np.object_]
 OUTSIDE = -1
 # how a point came to its area
 INSIDE, ON_BORDER, IN_OVERLAP, MOVED_INSIDE, NOWHERE = range(5)
-COUNT = "count"  # the weight of points without any: each counts one
+SCALE = "scale"
+PARTS_OF_A_CELL = 5  # by side
 POINTS_AT_ONCE = 1_000_000
 CELLS_PER_SIDE = 256
 
@@ -46,12 +48,16 @@ class Labels:
 
 
 def read_points(points: Points, crs: str, folders: list[Path]) -> pd.DataFrame:
-    """The points of all files of a set in `crs`: x, y, count and every weight. Points at the same place are one.
+    """The points of all files of a set in `crs`: x, y, count, every weight, and what scales them to declared totals.
 
-    Raises `GeographyError` in German, naming file, row and column.
+    Points at the same place are one. Middles of cells become points spread evenly over the cell, which share its
+    weights. Raises `GeographyError` in German, naming file, row and column.
     """
     frames = [_read_file(file, find_file(file.file, folders)) for file in points.files]
     merged = pd.concat(frames, ignore_index=True).groupby(["x", "y"], sort=True, as_index=False).sum()
+    merged[SCALE] = _scale(merged, points.totals, folders) if points.totals else 1.0
+    if points.cell_metres:
+        merged = _spread(merged, points.cell_metres)
     x, y = Transformer.from_crs(points.crs, crs, always_xy=True).transform(merged["x"], merged["y"])
     if not np.isfinite(x).all():
         raise GeographyError(
@@ -59,6 +65,42 @@ def read_points(points: Points, crs: str, folders: list[Path]) -> pd.DataFrame:
             "region.yml unter „crs“ erklärt ist."
         )
     return merged.assign(x=x, y=y)
+
+
+def scaled_to_totals(points: pd.DataFrame, mass: pd.Series) -> pd.Series:
+    """The masses scaled so that those of each coarser cell sum up to its total.
+
+    Where no total is told (or nobody was counted inside) they are scaled like the middle cell of all.
+    """
+    inside = mass.groupby(points["cell"]).transform("sum")
+    factor = (points[SCALE] / inside).where((points[SCALE] > 0) & (inside > 0))
+    return mass * factor.fillna(factor.median())
+
+
+def _scale(points: pd.DataFrame, totals: Totals, folders: list[Path]) -> Floats:
+    """For each point the total of the coarser cell it lies in, 0 where none is told; the cell itself as `cell`."""
+    told = _read_file(totals.file, find_file(totals.file.file, folders))
+    (weight,) = totals.file.weights
+    size = totals.cell_metres
+    cells = [
+        (frame["x"] // size).astype("int64") * 10**7 + (frame["y"] // size).astype("int64") for frame in (points, told)
+    ]
+    points["cell"] = cells[0]
+    totals_of_points: Floats = cells[0].map(told.groupby(cells[1])[weight].sum()).fillna(0.0).to_numpy(np.float64)
+    return totals_of_points
+
+
+def _spread(points: pd.DataFrame, cell_metres: float) -> pd.DataFrame:
+    """Every point as many, evenly over its cell; what is counted is shared among them."""
+    parts = PARTS_OF_A_CELL**2
+    offsets = ((np.arange(PARTS_OF_A_CELL) + 0.5) / PARTS_OF_A_CELL - 0.5) * cell_metres
+    east, north = np.meshgrid(offsets, offsets)
+    spread = points.loc[points.index.repeat(parts)].reset_index(drop=True)
+    spread["x"] += np.tile(east.ravel(), len(points))
+    spread["y"] += np.tile(north.ravel(), len(points))
+    shared = [name for name in points if name not in ("x", "y", "cell", SCALE)]
+    spread[shared] /= parts
+    return spread
 
 
 def _read_file(file: PointFile, path: Path) -> pd.DataFrame:
@@ -122,6 +164,9 @@ def label(x: Floats, y: Floats, outlines: Outlines, within_metres: float = 0.0) 
         part = slice(start, start + POINTS_AT_ONCE)
         found[part], how[part] = grid.label(x[part], y[part])
     lost = np.flatnonzero(found == OUTSIDE)
+    if within_metres > 0:
+        west, south, east, north = shapely.total_bounds(outlines) + within_metres * np.array([-1, -1, 1, 1])
+        lost = lost[(x[lost] >= west) & (x[lost] <= east) & (y[lost] >= south) & (y[lost] <= north)]
     if within_metres > 0 and len(lost):
         points, areas = shapely.STRtree(outlines).query_nearest(
             shapely.points(x[lost], y[lost]), max_distance=within_metres, all_matches=True

@@ -8,7 +8,8 @@ Reads   COUNTY_DIR/inbox/<municipality>/{einwohner,haushalte}, COUNTY_DIR/inbox/
 Writes  OUTPUT.parquet, one row per level, area, period and indicator: `level, area, period, reference_date, indicator,
         numerator, denominator, value`, on the areas of the edition in force today. A null means "not available".
 
-The employment agency's figures are computed for the years it delivered on these areas.
+The employment agency's figures by area are computed for the years it delivered them on these areas. One indicator is
+left out: turnout, which is counted by polling district and has to be carried over onto areas.
 
 Usage: python tests/bench/plain_county.py COUNTY_DIR OUTPUT.parquet
 """
@@ -310,9 +311,9 @@ def roll_up(connection: duckdb.DuckDBPyConnection) -> None:
 
 def add_agency(connection: duckdb.DuckDBPyConnection, inbox: Path) -> None:
     """Add the employment agency's figures, delivered by area and by municipality; `*` hides a small number."""
-    for folder, level, key in (
-        ("arbeitsagentur", "wohnplatz", "gebiet"),
-        ("arbeitsagentur_gemeinden", "gemeinde", "gemeinde"),
+    for folder, level, key, since in (
+        ("arbeitsagentur", "wohnplatz", "gebiet", EDITION),
+        ("arbeitsagentur_gemeinden", "gemeinde", "gemeinde", "2019"),
     ):
         connection.execute(
             f"""
@@ -322,7 +323,7 @@ def add_agency(connection: duckdb.DuckDBPyConnection, inbox: Path) -> None:
                     {key} as area, stichtag as period, svb as employed, arbeitslose as unemployed, lb as sgb2_persons,
                     lb_u15 as sgb2_under_15
                 from read_csv('{inbox}/kreis/{folder}/*.csv', delim = ';', header = true, all_varchar = true)
-                where stichtag >= '{EDITION}'
+                where stichtag >= '{since}'
             )
             select '{level}', area, period, period::date, measure, try_cast(value as double)
             from (unpivot delivered on employed, unemployed, sgb2_persons, sgb2_under_15 into name measure value value)
