@@ -79,13 +79,23 @@ class Sheet:
 
     @property
     def certain(self) -> Booleans:
-        """Parts with no row beside parts that have one: nothing to tell, and so taken to be known to everybody."""
+        """Parts with no row beside parts that have one, and places of no address where nobody is: nothing to tell, and
+        so taken to be known to everybody."""
         beside = np.zeros(self.value.shape, bool)
         child = np.flatnonzero(self.parent >= 0)
         np.logical_or.at(beside, self.parent[child], ~self.absent[child])
         found = np.zeros(self.value.shape, bool)
         found[child] = self.absent[child] & beside[self.parent[child]]
-        return found
+        certain: Booleans = found | (self.unshown & (self.value == 0))
+        return certain
+
+    @property
+    def unshown(self) -> Booleans:
+        """Counts of what no address places, behind rates that are not shown of it."""
+        used = {column for use in self.uses for column in use.columns}
+        shown = np.array([column in used for column in self.columns], bool)
+        unshown: Booleans = self.areas["is_unallocated"].to_numpy(bool)[:, None] & self.given & ~self.printable & shown
+        return unshown
 
     def grid(self) -> Grid:
         return Grid(self.parent, self.value, self.printable, self.rests, self.relations, sums=~self.public)
@@ -139,10 +149,12 @@ def _sheet(
     public = np.array([_is_public(declared, column.measure) for column in columns], bool)
     whole = value.astype(np.int64)
     mistakes = _negative(areas, columns, value) + _complete(parent, whole, given, absent, public, areas, columns)
-    sheet = Sheet(
-        geography, edition, areas, parent, columns, whole, given, absent, public,
-        given & np.array([column in shown for column in columns], bool), uses,
-    )  # fmt: skip
+    printable = given & np.array([column in shown for column in columns], bool)
+    counted = {column for use in uses if declared.indicators[use.indicator].kind == "count" for column in use.columns}
+    # no rate is shown of what no address places, only counts are
+    nowhere = areas["is_unallocated"].to_numpy(bool)[:, None]
+    printable &= ~nowhere | np.array([column in counted for column in columns], bool)
+    sheet = Sheet(geography, edition, areas, parent, columns, whole, given, absent, public, printable, uses)
     mistakes += _number_relations(sheet, relations)
     return sheet, mistakes
 

@@ -107,7 +107,7 @@ def _apply_rules(declared: Declarations, sheet: Sheet, system: System, index: in
     rule = declared.region.disclosure
     hidden, rise, fall = (system.of(index, flat) for flat in (system.hidden, system.rise, system.fall))
     lower, cost = system.of(index, system.lower), system.of(index, system.cost)
-    value, printable = sheet.value, sheet.printable
+    value, printable, unshown = sheet.value, sheet.printable, sheet.unshown
     system.of(index, system.known)[:] = sheet.certain | sheet.public
     thresholds = {place: _threshold(declared, sheet, place) for place in range(len(sheet.columns))}
     importance = np.zeros(len(sheet.columns))
@@ -120,7 +120,8 @@ def _apply_rules(declared: Declarations, sheet: Sheet, system: System, index: in
         numerator, denominator = thresholds[place]
         always = _zeros_are_printed(declared, column)
         margin = rules.small(value[:, place], max(numerator, denominator), int(always))
-        _note(hidden, rise, fall, place, margin, printable[:, place] | ~sheet.given[:, place] & ~sheet.absent[:, place])
+        kept_back = ~sheet.given[:, place] & ~sheet.absent[:, place]
+        _note(hidden, rise, fall, place, margin, printable[:, place] | kept_back | unshown[:, place])
         if always:
             system.of(index, system.known)[:, place] |= value[:, place] == 0
             lower[:, place] = np.minimum(1, value[:, place])
