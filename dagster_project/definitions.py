@@ -344,12 +344,20 @@ class _Wiring:
 
         return published_release
 
+    def _enter_in_ledger(self, marts: Path) -> None:
+        """Before anything is published: what was once shown is known for ever, whatever becomes of the release."""
+        entry = self.data.ledger / f"{release.digest(transform.marts_inputs(self.data))}.parquet"
+        if not entry.exists() and not self.declared.all_public:
+            cube = marts / "mart_indicator_value.parquet"
+            disclosure.record(self.declared, self.data.protection / "count.parquet", cube, entry)
+
     def _audit(self, marts: Path) -> list[dict[str, Any]]:
         """Gate 2 on the candidate's own files, beside what gate 1 found."""
         findings = [*gate.judge_marts(self.declared, marts), self._audit_disclosure(marts)]
         if any(finding.blocks for finding in findings):
             _report(findings)
             raise gate.GateClosed(findings)
+        self._enter_in_ledger(marts)
         rows: list[dict[str, Any]] = gate.findings_frame(findings).to_dict("records")
         return gate.load_findings(self.data) + rows
 

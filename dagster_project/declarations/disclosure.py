@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from dagster_project.declarations.base import Declared, Identifier
 
-Threshold = Annotated[int, Field(ge=1, le=1000)]
+Threshold = Annotated[int, Field(ge=1, le=1_000_000)]
 TERM = re.compile(r"[a-z][a-z0-9_]*")
 
 

@@ -4,6 +4,7 @@
 """
 
 from dagster_project.disclosure.cells import Contradiction
+from dagster_project.disclosure.ledger import record
 from dagster_project.disclosure.stage import NotProtectable, Protected, protect
 
-__all__ = ["Contradiction", "NotProtectable", "Protected", "protect"]
+__all__ = ["Contradiction", "NotProtectable", "Protected", "protect", "record"]

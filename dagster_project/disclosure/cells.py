@@ -55,6 +55,7 @@ class Use:
 class Sheet:
     """One edition: its areas, columns and what is known of each cell, nodes by columns.
 
+    `versions` are columns as an earlier release had them, and where it printed them (see `ledger`).
     `given` cells have a number, `absent` ones no row at all; all others were not delivered or are kept back.
     """
 
@@ -71,19 +72,30 @@ class Sheet:
     uses: list[Use]
     relations: list[Relation] = field(default_factory=list)
     rests: Booleans = field(default_factory=lambda: np.zeros(0, bool))
+    versions: list[tuple[int, Booleans]] = field(default_factory=list)
 
     def place(self, column: Column) -> int:
         return self.columns.index(column)
 
     @property
     def certain(self) -> Booleans:
-        """Parts with no row beside parts that have one: nothing to tell, and so taken to be known to everybody."""
+        """Parts with no row beside parts that have one, and places of no address where nobody is: nothing to tell, and
+        so taken to be known to everybody."""
         beside = np.zeros(self.value.shape, bool)
         child = np.flatnonzero(self.parent >= 0)
         np.logical_or.at(beside, self.parent[child], ~self.absent[child])
         found = np.zeros(self.value.shape, bool)
         found[child] = self.absent[child] & beside[self.parent[child]]
-        return found
+        certain: Booleans = found | (self.unshown & (self.value == 0))
+        return certain
+
+    @property
+    def unshown(self) -> Booleans:
+        """Counts of what no address places, behind rates that are not shown of it."""
+        used = {column for use in self.uses for column in use.columns}
+        shown = np.array([column in used for column in self.columns], bool)
+        unshown: Booleans = self.areas["is_unallocated"].to_numpy(bool)[:, None] & self.given & ~self.printable & shown
+        return unshown
 
     def grid(self) -> Grid:
         return Grid(self.parent, self.value, self.printable, self.rests, self.relations, sums=~self.public)
@@ -136,11 +148,13 @@ def _sheet(
     absent: Booleans = np.stack([matrix[2] for matrix in matrices or [empty]], axis=1)
     public = np.array([_is_public(declared, column.measure) for column in columns], bool)
     whole = value.astype(np.int64)
-    mistakes = _complete(parent, whole, given, absent, public, areas, columns)
-    sheet = Sheet(
-        geography, edition, areas, parent, columns, whole, given, absent, public,
-        given & np.array([column in shown for column in columns], bool), uses,
-    )  # fmt: skip
+    mistakes = _negative(areas, columns, value) + _complete(parent, whole, given, absent, public, areas, columns)
+    printable = given & np.array([column in shown for column in columns], bool)
+    counted = {column for use in uses if declared.indicators[use.indicator].kind == "count" for column in use.columns}
+    # no rate is shown of what no address places, only counts are
+    nowhere = areas["is_unallocated"].to_numpy(bool)[:, None]
+    printable &= ~nowhere | np.array([column in counted for column in columns], bool)
+    sheet = Sheet(geography, edition, areas, parent, columns, whole, given, absent, public, printable, uses)
     mistakes += _number_relations(sheet, relations)
     return sheet, mistakes
 
@@ -337,6 +351,17 @@ def _sums_hold(parent: Integers, column: Integers, inner: list[int]) -> bool:
     child = parent >= 0
     np.add.at(total, parent[child], column[child])
     return bool((total[inner] == column[inner]).all())
+
+
+def _negative(areas: pd.DataFrame, columns: list[Column], value: Floats) -> list[str]:
+    found = []
+    for node, place in np.argwhere(value < 0):
+        area, column = areas.iloc[node], columns[place]
+        found.append(
+            f"{column.measure} am {column.day:%d.%m.%Y}: {area['level']} {area['area']} hat {value[node, place]:g}; "
+            "eine Zählung ist nie negativ. Bitte berichtigen lassen."
+        )
+    return found
 
 
 def _names(areas: pd.DataFrame, column: Column, node: int, values: Integers, kids: list[int]) -> str:

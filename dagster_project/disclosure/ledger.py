@@ -14,8 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dagster_project.disclosure.cells import Sheet
-from dagster_project.tables import read_frame
+from dagster_project.declarations import Declarations
+from dagster_project.disclosure.cells import Column, Sheet
+from dagster_project.disclosure.system import Relation
+from dagster_project.tables import read_frame, write_frame
 
 Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
@@ -23,39 +25,109 @@ Booleans = npt.NDArray[np.bool_]
 KEYS = ["geography", "edition", "level", "area", "reference_date", "measure", "years"]
 
 
+TYPES = {
+    **dict.fromkeys(("geography", "edition", "level", "area"), "varchar"),
+    "reference_date": "date", "measure": "varchar", "years": "integer", "value": "bigint",
+    "is_given": "boolean", "is_printed": "boolean",
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Past:
-    """For every cell of a sheet: the last value released under its key, whether any release printed it with
-    that value, and whether the last release hid it."""
+    """A release's cells of a sheet: the true value then, whether there was one, and whether it was printed."""
 
     value: Integers
+    known: Booleans
     printed: Booleans
-    hidden_last: Booleans
+
+
+def record(declared: Declarations, counts: Path, cube: Path, entry: Path) -> int:
+    """Enter a release: every count behind it, and whether its cube prints it. Returns the number of printed ones."""
+    table = read_frame(counts)
+    rows = read_frame(cube)
+    printed = [pd.DataFrame(columns=KEYS)]
+    for name, own in rows.groupby("indicator", sort=True):
+        indicator = declared.indicators[str(name)]
+        numerator = indicator.reported.measure if indicator.reported else indicator.numerator
+        for side, measure in (("numerator", numerator), ("denominator", indicator.denominator)):
+            if measure is not None:
+                shown = own.loc[own[side].notna(), KEYS[:5]]
+                printed.append(shown.assign(measure=measure, years=indicator.pooled_years))
+    keys = pd.concat([frame for frame in printed if len(frame)] or printed).drop_duplicates()
+    entered = table.merge(keys.assign(is_printed=True), on=KEYS, how="left")
+    entered["is_printed"] = entered["is_printed"].notna() & ~entered["is_hidden"]
+    write_frame(entered[[*KEYS, "value", "is_given", "is_printed"]], entry, TYPES)
+    return int(entered["is_printed"].sum())
 
 
 def read(folder: Path) -> pd.DataFrame:
     """All entries of all releases, oldest first; `order` numbers the releases."""
     files = sorted(folder.glob("*.parquet"), key=lambda path: path.stat().st_mtime_ns)
-    frames = [read_frame(path).assign(order=order) for order, path in enumerate(files)]
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=[*KEYS, "value", "is_printed"])
+    frames = [_dated(read_frame(path)).assign(order=order) for order, path in enumerate(files)]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=[*TYPES, "day", "order"])
 
 
-def of_sheet(sheet: Sheet, history: pd.DataFrame) -> Past:
-    """What the ledger says of the cells of a sheet."""
+def _dated(entries: pd.DataFrame) -> pd.DataFrame:
+    return entries.assign(day=pd.to_datetime(entries["reference_date"]).dt.date)
+
+
+def of_sheet(sheet: Sheet, history: pd.DataFrame) -> list[Past]:
+    """What each release, oldest first, says of the cells of a sheet."""
     nodes = {(row.level, row.area): row.Index for row in sheet.areas[["level", "area"]].itertuples()}
     places = {(column.measure, column.day, column.years): place for place, column in enumerate(sheet.columns)}
     own = history[(history["geography"] == sheet.geography) & (history["edition"] == sheet.edition)]
-    day = pd.to_datetime(own["reference_date"]).dt.date
     node = np.array([nodes.get(key, -1) for key in zip(own["level"], own["area"], strict=True)], dtype=int)
-    place = np.array([places.get(key, -1) for key in zip(own["measure"], day, own["years"], strict=True)], dtype=int)
+    place = np.array(
+        [places.get(key, -1) for key in zip(own["measure"], own["day"], own["years"], strict=True)], dtype=int
+    )
     here = (node >= 0) & (place >= 0)
-    own, node, place = own[here], node[here], place[here]
-    value = np.full(sheet.value.shape, -1)
-    printed, hidden = np.zeros(sheet.value.shape, bool), np.zeros(sheet.value.shape, bool)
-    for _, release in own.assign(node=node, place=place).groupby("order", sort=True):
+    found = []
+    for _, release in own[here].assign(node=node[here], place=place[here]).groupby("order", sort=True):
         at = (release["node"].to_numpy(), release["place"].to_numpy())
-        shown = release["is_printed"].to_numpy(bool)
-        value[at] = np.where(shown | (value[at] < 0), release["value"].to_numpy(), value[at])
-        printed[at] |= shown
-        hidden[at] = ~shown
-    return Past(value, printed, hidden)
+        past = Past(
+            np.full(sheet.value.shape, -1), np.zeros(sheet.value.shape, bool), np.zeros(sheet.value.shape, bool)
+        )
+        past.value[at] = release["value"].to_numpy()
+        past.known[at] = release["is_given"].to_numpy(bool)
+        past.printed[at] = release["is_printed"].to_numpy(bool)
+        found.append(past)
+    return found
+
+
+def add_versions(sheet: Sheet, past: list[Past]) -> None:
+    """Columns whose numbers were corrected since, as each release had them: what did not change hangs together.
+
+    An attacker holds both versions side by side and, at worst, knows which numbers a correction left alone.
+    """
+    columns = len(sheet.columns)
+    for number, release in enumerate(past):
+        changed = (release.known & sheet.given[:, : release.value.shape[1]]) & (
+            release.value != sheet.value[:, : release.value.shape[1]]
+        )
+        for place in np.flatnonzero(changed.any(axis=0)):
+            value = np.where(release.known[:, place], release.value[:, place], sheet.value[:, place])
+            if not sheet.public[place] and _sums(sheet.parent, value):
+                _append(sheet, int(place), number, value, release.known[:, place] & (value == sheet.value[:, place]))
+                sheet.versions.append((len(sheet.columns) - 1, release.printed[:, place]))
+    assert len(sheet.columns) == columns + len(sheet.versions)
+
+
+def _append(sheet: Sheet, place: int, number: int, value: Integers, same: Booleans) -> None:
+    column = sheet.columns[place]
+    nothing = np.zeros((len(value), 1), bool)
+    sheet.columns.append(Column(f"{column.measure}@{number}", column.day, column.years))
+    sheet.value = np.hstack([sheet.value, value[:, None]])
+    sheet.given, sheet.absent, sheet.printable = (
+        np.hstack([matrix, nothing]) for matrix in (sheet.given, sheet.absent, sheet.printable)
+    )
+    sheet.public = np.append(sheet.public, False)
+    sheet.rests = np.append(sheet.rests, False)
+    sheet.relations.append(Relation((place, len(sheet.columns) - 1), (-1, 1), same))
+
+
+def _sums(parent: Integers, value: Integers) -> bool:
+    total = np.zeros(len(value), np.int64)
+    child = parent >= 0
+    np.add.at(total, parent[child], value[child])
+    inner = np.unique(parent[child])
+    return bool((total[inner] == value[inner]).all())

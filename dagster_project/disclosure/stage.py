@@ -69,12 +69,15 @@ def protect(declared: Declarations, data: RegionData) -> Protected:
     conversions = _with_day(read_frame(data.core / "core_disclosure_conversion.parquet"))
     areas = read_frame(data.geography / "area.parquet", "* exclude (geometry)")
     found = sheets(declared, counts, conversions, _counted(areas, counts))
+    history = ledger.read(data.ledger)
+    pasts = [ledger.of_sheet(sheet, history) for sheet in found]
+    for sheet, past in zip(found, pasts, strict=True):
+        ledger.add_versions(sheet, past)
     system = build([sheet.grid() for sheet in found])
     for index, sheet in enumerate(found):
         _apply_rules(declared, sheet, system, index)
-    history = ledger.read(data.ledger)
-    for index, sheet in enumerate(found):
-        _remember(sheet, system, index, history)
+    for index, (sheet, past) in enumerate(zip(found, pasts, strict=True)):
+        _remember(sheet, system, index, past)
     protection = suppress.protect(system, _attackers(declared, found, system))
     _refuse_unmet(declared, found, system, protection)
     own = [system.of(index, protection.hidden) for index in range(len(found))]
@@ -104,7 +107,7 @@ def _apply_rules(declared: Declarations, sheet: Sheet, system: System, index: in
     rule = declared.region.disclosure
     hidden, rise, fall = (system.of(index, flat) for flat in (system.hidden, system.rise, system.fall))
     lower, cost = system.of(index, system.lower), system.of(index, system.cost)
-    value, printable = sheet.value, sheet.printable
+    value, printable, unshown = sheet.value, sheet.printable, sheet.unshown
     system.of(index, system.known)[:] = sheet.certain | sheet.public
     thresholds = {place: _threshold(declared, sheet, place) for place in range(len(sheet.columns))}
     importance = np.zeros(len(sheet.columns))
@@ -117,7 +120,8 @@ def _apply_rules(declared: Declarations, sheet: Sheet, system: System, index: in
         numerator, denominator = thresholds[place]
         always = _zeros_are_printed(declared, column)
         margin = rules.small(value[:, place], max(numerator, denominator), int(always))
-        _note(hidden, rise, fall, place, margin, printable[:, place] | ~sheet.given[:, place] & ~sheet.absent[:, place])
+        kept_back = ~sheet.given[:, place] & ~sheet.absent[:, place]
+        _note(hidden, rise, fall, place, margin, printable[:, place] | kept_back | unshown[:, place])
         if always:
             system.of(index, system.known)[:, place] |= value[:, place] == 0
             lower[:, place] = np.minimum(1, value[:, place])
@@ -200,14 +204,17 @@ def _hide_small_areas(declared: Declarations, sheet: Sheet, hidden: Booleans, ri
 # ---------------------------------------------------------------- what was released, and who knows more
 
 
-def _remember(sheet: Sheet, system: System, index: int, history: pd.DataFrame) -> None:
+def _remember(sheet: Sheet, system: System, index: int, past: list[ledger.Past]) -> None:
     """What was ever printed with today's number stays known; what the last release hid is cheap to hide again."""
-    if history.empty:
-        return
-    past = ledger.of_sheet(sheet, history)
-    printed = past.printed & (past.value == sheet.value)
-    system.of(index, system.known)[:] |= printed
-    system.of(index, system.cost)[:] *= np.where(past.hidden_last, HIDDEN_BEFORE, 1.0)
+    known, cost, value = (system.of(index, flat) for flat in (system.known, system.cost, system.value))
+    for release in past:
+        width = release.value.shape[1]
+        known[:, :width] |= release.printed & (release.value == value[:, :width])
+    if past:
+        width = past[-1].value.shape[1]
+        cost[:, :width] *= np.where(past[-1].known & ~past[-1].printed, HIDDEN_BEFORE, 1.0)
+    for place, printed in sheet.versions:
+        known[:, place] |= printed
 
 
 def _attackers(declared: Declarations, found: list[Sheet], system: System) -> list[Booleans]:

@@ -187,12 +187,12 @@ def _exposed(
     """Where an audience can find out what it must not, and the width of the narrowest interval."""
     shape = published.printed.shape
     printed = published.printed.copy()
-    # what no address places is no place: whoever guesses that nobody is there is assumed to guess right
-    elsewhere = published.areas["is_unallocated"].to_numpy(bool)[:, None] & ~published.withheld
-    own = knows[:, None] | elsewhere
+    # of what no address places rates are never shown: whoever guesses that nobody is there is assumed to guess right
+    nowhere = published.areas["is_unallocated"].to_numpy(bool)[:, None] & np.isnan(printed)
+    own = knows[:, None] | (nowhere & (truth.value == 0))
     printed = np.where(own & np.isnan(printed), truth.value, printed)
     threshold, floor = _thresholds(declared, published)
-    unseen = published.withheld & np.isnan(printed)
+    unseen = (published.withheld | nowhere) & np.isnan(printed)
     for item in published.remainders:
         unseen[:, item.rest] = unseen[:, [item.whole, *item.parts]].any(axis=1)
     # the interval of a number that is large or zero holds that very number: it cannot prove that it is small

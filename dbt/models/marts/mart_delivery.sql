@@ -1,12 +1,31 @@
--- reads the verdicts of gate 1; every delivery that ever arrived
+-- reads the verdicts of gate 1; every delivery that ever arrived. How many records of persons or households a protected
+-- source delivered is a count of its own, and no indicator: it is not shown.
 with delivery as (
 
     select * from {{ source('judged', 'delivery') }}
+
+),
+
+declared_source as (
+
+    select * from {{ source('catalogue', 'source') }}
+
+),
+
+shown as (
+
+    select
+        delivery.*,
+        declared_source.shape = 'records' and declared_source.publication != 'already_public' as counts_people
+    from delivery
+    inner join declared_source on delivery.source = declared_source.source
 
 )
 
 select
     delivery, source, municipality, period, reference_date, edition, level, version, file_name, sha256, landed_at,
-    rows_read, rows_accepted, rows_quarantined, verdict, in_force, supersedes
-from delivery
+    case when not counts_people then rows_read end as rows_read,
+    case when not counts_people then rows_accepted end as rows_accepted,
+    rows_quarantined, verdict, in_force, supersedes
+from shown
 order by source, municipality, period, edition, level, version
