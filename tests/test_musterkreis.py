@@ -107,7 +107,10 @@ def test_every_count_equals_the_truth(
 def test_every_number_equals_the_hand_written_script(
     released: RegionData, marts: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
-    """27 indicators on three levels over six years; of the agency's older figures those by municipality."""
+    """27 indicators on three levels over six years; of the agency's older figures those by municipality.
+
+    What is hidden is held against the truth by `test_every_hidden_count_equals_the_truth`.
+    """
     plain_county.main(released.root, tmp_path / "plain.parquet")
     marts.execute(f"create view plain as from '{tmp_path / 'plain.parquet'}'")
     compared, indicators, different = marts.execute(
@@ -117,10 +120,12 @@ def test_every_number_equals_the_hand_written_script(
             count(distinct plain.indicator),
             count(*) filter (
                 ours.area is null
-                or plain.numerator is distinct from ours.numerator
-                or plain.denominator is distinct from ours.denominator
-                or (plain.value is null) != (ours.value is null)
-                or abs(plain.value - ours.value) > 1e-8
+                or ours.status != 'suppressed' and (
+                    plain.numerator is distinct from ours.numerator
+                    or plain.denominator is distinct from ours.denominator
+                    or (plain.value is null) != (ours.value is null)
+                    or abs(plain.value - ours.value) > 1e-8
+                )
             )
         from plain
         left join mart_indicator_value as ours
