@@ -168,7 +168,7 @@ def test_no_audience_can_find_out_what_is_hidden(released: RegionData, soiled: R
         report = duckdb.sql(f"from '{data.current}/parquet/mart_disclosure_audit.parquet'").df()
         assert len(report) == 1 + 8
         assert report["exposed"].sum() == 0
-        assert (report["narrowest_interval"].dropna() >= 3).all()
+        assert (report["narrowest_interval"].dropna() > 3 - 1e-6).all()  # of a linear program
         assert (report["hidden"] > 0).all()
 
 
