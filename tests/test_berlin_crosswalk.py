@@ -41,15 +41,18 @@ def onto_2021(
     mass = {"basis": "varchar", "reference_date": "date", "area": "varchar", "mass": "double"}
     write_frame(pd.DataFrame(columns=list(mass)), folder / "mass.parquet", mass)
     found = {}
-    for name, ladder in (("declared", declared.region.support.ladder), ("area", [])):
+    plans = (("declared", declared.region.support.ladder), ("area", []), ("area again", []))
+    for name, ladder in plans:
         of_2021 = declared.region.model_copy(
             update={
                 "reporting_edition": "2021",
                 "support": declared.region.support.model_copy(update={"ladder": ladder}),
             }
         )
-        geography.build_crosswalk(of_2021, declared.geography, [berlin_data], berlin.geography, folder, folder / "out")
-        found[name] = duckdb.sql(f"from '{folder}/out/weight.parquet'").df()
+        geography.build_crosswalk(of_2021, declared.geography, [berlin_data], berlin.geography, folder, folder / name)
+        found[name] = duckdb.sql(f"from '{folder}/{name}/weight.parquet'").df()
+    once, again = ((folder / name / "weight.parquet").read_bytes() for name in ("area", "area again"))
+    assert once == again
     return found
 
 

@@ -408,6 +408,23 @@ def test_a_table_without_geometry_is_refused(own_kleinstadt: Kleinstadt, output:
     assert fault(own_kleinstadt, output) == "geo/areas.csv: die Datei enthält keine Flächen."
 
 
+def test_a_region_in_degrees_is_refused(kleinstadt: Kleinstadt, output: Path) -> None:
+    declared = declarations.load(kleinstadt.project, town.REGION)
+    region = declared.region.model_copy(update={"crs": "EPSG:4326"})
+    with pytest.raises(GeographyError, match="misst in Grad"):
+        geography.build(region, list(declared.geographies.values()), [kleinstadt.inbox], output)
+
+
+def test_areas_are_made_once(own_kleinstadt: Kleinstadt, output: Path) -> None:
+    counted = build(own_kleinstadt, output)
+    made = (output / "area.parquet").stat().st_mtime_ns
+    assert build(own_kleinstadt, output) == counted
+    assert (output / "area.parquet").stat().st_mtime_ns == made
+    edited(own_kleinstadt, AREAS, with_attribute("01010102", PLANUNGSRA="Umbenannt"))
+    build(own_kleinstadt, output)
+    assert "Umbenannt" in set(table(output)["name"])
+
+
 # ---------------------------------------------------------------- formats and declared repairs
 
 

@@ -338,6 +338,38 @@ def test_a_corrected_delivery_makes_a_new_release_and_the_old_one_stays_readable
 LATER = 2023
 
 
+def test_another_reporting_edition_is_one_line_and_a_run(place: Place) -> None:
+    """The register's whole history appears on the newer areas, flagged; the release on the older ones stays."""
+    old, before = place.in_force()
+    region = place.town.project.sources / REGION / "region.yml"
+    region.write_text(region.read_text(encoding="utf-8").replace("'2006'", "'2021'"), encoding="utf-8")
+    outcome = place.run()
+    assert outcome.code == 0, outcome.text
+    new, _ = place.in_force()
+    assert new != old
+    assert hashes(place.data.releases / old) == before
+
+    def on(edition: str, folder: Path) -> pd.DataFrame:
+        return duckdb.sql(
+            f"from '{folder}/parquet/mart_indicator_value.parquet' "
+            f"where indicator = 'population' and edition = '{edition}'"
+        ).df()
+
+    older, newer = on("2006", place.data.releases / old), on("2021", place.data.current)
+    assert on("2006", place.data.current).empty
+    assert set(newer["period"]) == set(older["period"])
+    for level in ("bezirk", "stadt"):
+        carried = newer[newer["level"] == level].groupby("period")["value"].sum()
+        assert carried.to_numpy() == pytest.approx(older[older["level"] == level].groupby("period")["value"].sum())
+    areas = newer[newer["level"] == "planungsraum"]
+    assert len(areas) == 26 * areas["period"].nunique()
+    # a square that was halved has no other weight than its ground: half of its people may live anywhere in it
+    assert {"A", "D"} <= set(areas["conversion_class"].dropna())
+    assert (areas["status"] == "estimated").eq(areas["conversion_class"].isin(["B", "C"])).all()
+    assert areas.loc[areas["conversion_class"] == "D", "value"].isna().all()
+    assert areas.loc[areas["conversion_class"] == "A", "value"].notna().all()
+
+
 def test_an_edition_in_another_layout_and_geography_needs_nothing_but_declarations(place: Place) -> None:
     """Newer areas, semicolons, decimal commas, another encoding, other names, another sign for missing."""
     areas = place.town.truth.areas[NEWER]["planungsraum"]

@@ -115,7 +115,8 @@ def sheets(declared: Declarations, counts: pd.DataFrame, conversions: pd.DataFra
         )
         if len(counted):
             sheet, wrong = _sheet(declared, str(geography), str(edition), counted, carried, own)
-            found.append(sheet)
+            if sheet.columns:  # else no reported indicator is formed from these counts
+                found.append(sheet)
             mistakes += wrong
     if mistakes:
         raise Contradiction("\n".join(mistakes))

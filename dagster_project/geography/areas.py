@@ -146,6 +146,8 @@ def _check_nesting(
     childless = sorted(set(outlines.index) - set(finer["parent"]))
     if childless:
         raise GeographyError(f"{layer.file or level.id}: kein Gebiet der feineren Ebene liegt in {listed(childless)}.")
+    if layer.outline == "dissolve":
+        return  # the union of its parts fits them
     parents = finer["parent"].map(outlines).to_numpy()
     outside = shapely.area(shapely.difference(finer.geometry.to_numpy(), parents))
     worst = outside.argmax()

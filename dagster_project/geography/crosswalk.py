@@ -98,6 +98,7 @@ class _Crosswalk:
         self.ground, self.source, self.universe, self.day = ground, source, universe, day
         self.levels = self._levels()
         self.target = ground.target(self.levels[0][1])
+        self.absent = source.absent(day)
         self.ladder = {name: ground.held(name, day) for name in ground.region.support.ladder_of(universe)}
 
     def _levels(self) -> list[tuple[int, str]]:
@@ -126,7 +127,7 @@ class _Crosswalk:
         return pd.concat([rows, fitted]).assign(**self._named())
 
     def _depends_on(self) -> list[str]:
-        parts = [self.source.digest, self.target.digest, repr(self.levels)]
+        parts = [self.source.digest, self.target.digest, repr(self.levels), repr(self.absent.tolist())]
         return parts + [f"{name} {held.digest}" for name, held in self.ladder.items()]
 
     def _findings(self) -> pd.DataFrame:
@@ -135,8 +136,8 @@ class _Crosswalk:
         weighted = weights.choose(rungs, error.NO_PAIRS)
         slivers, square_metres = self.ground.slivers(self.source, self.target) if not self._by_key() else (0, 0.0)
         rows: list[tuple[str, str | None, float]] = [
-            ("sources", None, len(self.source.keys)),
-            ("sources_without_target", None, len(self.source.keys) - weighted["source"].nunique()),
+            ("sources", None, len(self.source.keys) - len(self.absent)),
+            ("sources_without_target", None, len(self.source.keys) - len(self.absent) - weighted["source"].nunique()),
             ("sources_split", None, int((weighted.groupby("source").size() > 1).sum())),
             ("targets_without_source", None, len(self.target.keys) - weighted["target"].nunique()),
             ("slivers", None, slivers),
@@ -172,7 +173,7 @@ class _Crosswalk:
 
     def _weights(self) -> pd.DataFrame:
         rungs = [*self._masses(), self._land()]
-        base = weights.choose(rungs, self.ground.touching(self.source, self.target))
+        base = weights.choose(rungs, self._touching())
         counted = {rung.basis for name, rung in zip(self.ladder, rungs, strict=False) if not self.ladder[name].points}
         found = []
         for rank, level in self.levels:
@@ -212,11 +213,20 @@ class _Crosswalk:
         return [self._mass(held) for held in self.ladder.values()]
 
     def _mass(self, held: Held) -> Masses:
-        return self.ground.masses(held, self.source, self.target)
+        return self._existing(self.ground.masses(held, self.source, self.target))
 
     def _land(self) -> Masses:
         """Plain area, the last rung of every ladder."""
-        return Masses(AREA, self.ground.pieces(self.source, self.target))
+        return self._existing(Masses(AREA, self.ground.pieces(self.source, self.target)))
+
+    def _touching(self) -> pd.DataFrame:
+        pairs = self.ground.touching(self.source, self.target)
+        return pairs[~pairs["source"].isin(self.absent)]
+
+    def _existing(self, masses: Masses) -> Masses:
+        """What lies in a source area that does not exist on the day lies in none: its people were counted elsewhere."""
+        pairs = masses.pairs.assign(source=masses.pairs["source"].where(~masses.pairs["source"].isin(self.absent), -1))
+        return Masses(masses.basis, pairs.groupby(weights.PAIR)["mass"].sum().reset_index())
 
     def _by_key(self) -> bool:
         return self.source.geography == self.target.geography and bool(self.ground.geography.street_register)

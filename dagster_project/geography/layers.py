@@ -31,7 +31,14 @@ class Layer:
     keys: Texts
     municipality: Texts
     outlines: Outlines
+    exists_from: Texts
+    exists_to: Texts
     digest: str
+
+    def absent(self, day: str) -> npt.NDArray[np.int64]:
+        """Positions of the areas that came into being after a day (ISO 8601) or had ceased before."""
+        early, late = self.exists_from > day, (self.exists_to != "") & (self.exists_to < day)
+        return np.flatnonzero(early | late)
 
     def positions(self, keys: pd.Series) -> npt.NDArray[np.int64]:
         """Where each key stands; -1 for one that is not there."""
@@ -53,7 +60,10 @@ class Atlas:
         if name not in self._layers:
             rows = self._rows(
                 f"""
-                select area, coalesce(municipality, '') as municipality, geometry
+                select
+                    area, coalesce(municipality, '') as municipality, geometry,
+                    coalesce(cast(exists_from as varchar), '') as exists_from,
+                    coalesce(cast(exists_to as varchar), '') as exists_to
                 from read_parquet({literal(self._areas)})
                 where geography = $1 and edition = $2 and level = $3 and geometry is not null
                 order by area
@@ -66,6 +76,8 @@ class Atlas:
                 keys=rows["area"].to_numpy(dtype=object),
                 municipality=rows["municipality"].to_numpy(dtype=object),
                 outlines=shapely.from_wkt(rows["geometry"].to_numpy(dtype=object)),
+                exists_from=rows["exists_from"].to_numpy(dtype=object),
+                exists_to=rows["exists_to"].to_numpy(dtype=object),
                 digest=digest,
             )
         return self._layers[name]

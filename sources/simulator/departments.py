@@ -131,6 +131,7 @@ class Departments:
         self.sites = Sites.spread(region, territory, seed)
         self.nationality_keys = [item.key for item in layouts.nationalities]
         self.children_at_sites: dict[str, Array] = {}
+        self.leaving_schools: dict[str, Array] = {}
         self.ballots: dict[str, dict[str, Array]] = {}
         self.grid = np.zeros((2, len(territory.addresses)), dtype=np.int64)
 
@@ -343,6 +344,9 @@ class Departments:
         school = self.territory.school[case.block[leaving.rows]]
         school = np.where(rng.uniform(0, 1, len(school)) < 0.88, school, rng.choice(own, len(school)))
         period = str(case.year)
+        counts = self.leaving_schools.setdefault(period, np.zeros((2, len(schools)), dtype=np.int64))
+        counts[0] += np.bincount(school, minlength=len(schools))
+        counts[1] += np.bincount(school[leaving.school_form == 0], minlength=len(schools))
         case.deliver(
             "schuluebergaenge",
             period,

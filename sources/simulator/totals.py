@@ -38,6 +38,8 @@ def deliver_totals(departments: Departments, truth_folder: Path, seed: int) -> N
         _employment_agency(departments, year)
     for period, counts in departments.children_at_sites.items():
         _day_care_sites(departments, period, counts)
+    for period, counts in departments.leaving_schools.items():
+        _primary_schools(departments, period, counts)
     polling = [
         _ballots(departments, election)
         for election in departments.region.elections
@@ -87,6 +89,21 @@ def _day_care_sites(departments: Departments, period: str, counts: Array) -> Non
     block = address.block[sites.address]
     departments.truth.add(period, "kita_site_under_3", block, counts[0])
     departments.truth.add(period, "kita_site_3_plus", block, counts[1])
+
+
+def _primary_schools(departments: Departments, period: str, counts: Array) -> None:
+    """How many left each primary school, and how many of them for a grammar school."""
+    schools = [f"GS{number + 1:03d}" for number in range(counts.shape[1])]
+    layout = departments.layouts.departments["schuluebergaenge_schulen"]
+    frame = pd.DataFrame(
+        {
+            "school_year": constant(f"{period}/{(int(period) + 1) % 100:02d}", len(schools)),
+            "school": pd.Categorical(schools),
+            "school_transitions": counts[0],
+            "school_transitions_grammar_school": counts[1],
+        }
+    )
+    departments.writer.append(departments.region.sender, "schuluebergaenge_schulen", period, layout, frame)
 
 
 # ---------------------------------------------------------------- elections
