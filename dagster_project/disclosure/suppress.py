@@ -27,6 +27,7 @@ Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
+UNSEEN_RADIUS = 6  # the same among cells nobody sees anyway
 RADII = (3, 5, 64)  # steps from cell to equation to cell: a nearby solution is a cheap one
 TOGETHER = 8  # tables looked for that prove many cells at once
 FREE = 1e-6  # price of cells that are hidden anyway
@@ -185,7 +186,7 @@ def _solve_bound_cells(system: System, search: _Search) -> Booleans:
     unproved = np.flatnonzero(_unproved(system, search, 1, -1))
     if not len(unproved):
         return unmet
-    neighbours = _Neighbours(system, system.known | search.known)
+    neighbours = _Neighbours(system)
     order = np.lexsort((unproved, -system.cost[unproved]))  # dearest first: what they hide serves the others
     for cell in unproved[order]:
         for direction, need in ((1, int(system.rise[cell])), (-1, int(system.fall[cell]))):
@@ -258,18 +259,17 @@ def _model(matrix: sparse.csr_array, low: Floats, high: Floats, price: Floats) -
 class _Neighbours:
     """Which cells and equations lie near a cell."""
 
-    def __init__(self, system: System, fixed: Booleans) -> None:
-        self.rows = system.matrix.tocsr()
+    def __init__(self, system: System) -> None:
+        self.rows = system.matrix
         self.columns = system.by_cell
-        self.fixed = fixed
 
-    def around(self, cell: int, radius: int) -> tuple[Integers, Integers]:
+    def around(self, cell: int, radius: int, movable: Booleans) -> tuple[Integers, Integers]:
         """Cells that may move and all equations they stand in, within some steps."""
         cells = frontier = np.array([cell])
         for _ in range(radius):
             equations = np.unique(_indices(self.columns, frontier))
             reached = np.unique(_indices(self.rows, equations))
-            reached = reached[~self.fixed[reached]]
+            reached = reached[movable[reached]]
             frontier = np.setdiff1d(reached, cells, assume_unique=True)
             if not len(frontier):
                 break
@@ -284,13 +284,18 @@ def _indices(compressed: sparse.csr_array, lines: Integers) -> Integers:
 
 
 def _move(system: System, neighbours: _Neighbours, cell: int, amount: int, search: _Search) -> bool:
-    """Find the cheapest alternative table that moves the cell by `amount`, hide what it uses, and note it."""
+    """Find an alternative table that moves the cell by `amount`, and note it.
+
+    First among cells nobody sees; then the cheapest that hides more.
+    """
+    free = ~(system.known | search.known)
+    tries = [(UNSEEN_RADIUS, free & (search.hidden | ~system.printable)), *((radius, free) for radius in RADII)]
     size = 0
-    for radius in RADII:
-        cells, equations = neighbours.around(cell, radius)
-        if len(cells) == size:
+    for radius, movable in tries:
+        cells, equations = neighbours.around(cell, radius, movable)
+        if movable is free and len(cells) == size:
             return False
-        size = len(cells)
+        size = len(cells) if movable is free else 0
         moved = _cheapest_move(system, cells, equations, cell, amount, search.hidden)
         if moved is not None:
             search.hidden[cells[(moved != 0) & system.printable[cells]]] = True
