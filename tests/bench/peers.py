@@ -115,3 +115,42 @@ def optimum_of_forest(forest: Forest) -> npt.NDArray[np.bool_]:
         if forest.must[:, tree].any():
             hidden[:, tree] |= optimum(tree_text(forest, tree), nodes)
     return hidden
+
+
+def gconfid_of_forest(forest: Forest) -> npt.NDArray[np.bool_]:
+    """Cells gconfid hides, nodes by trees, at constant cost.
+
+    It is made for values, not counts: no cell may be 0 and no sensitivity above its cell, so zeros count as a half and
+    what a cell needs is cut off there.
+    """
+    import gconfid
+    import pandas as pd
+
+    nodes, trees = forest.value.shape
+    hidden = forest.must.copy()
+    constraints = pd.DataFrame(
+        [
+            {"CellId": cell + 1, "ConstraintId": number + 1, "Coefficient": float(coefficient)}
+            for number, equation in enumerate(tree_equations(forest.parent))
+            for cell, coefficient in equation
+        ]
+    )
+    for tree in np.flatnonzero(forest.must.any(axis=0)):
+        total = np.maximum(forest.value[:, tree].astype(float), 0.5)
+        need = np.where(forest.must[:, tree], forest.rise[:, tree] + forest.fall[:, tree], 0.0)
+        cells = pd.DataFrame(
+            {
+                "CellId": np.arange(nodes) + 1,
+                "TotalNoise": total,
+                "Sensitivity": np.minimum(need, total),
+                "Status": np.where(forest.must[:, tree], "S", "V"),
+                "Type": "C",
+            }
+        )
+        with _scratch():
+            found = gconfid.Suppression(cells, constraints, cost_function1="Constant", trace=0).outsuppress
+        table = found.to_pandas() if hasattr(found, "to_pandas") else found
+        columns = {name.lower(): name for name in table.columns}
+        gone = table[table[columns["outstatus"]].isin(["X", "S"])]
+        hidden[gone[columns["cellid"]].to_numpy(int) - 1, tree] = True
+    return hidden
