@@ -50,6 +50,10 @@ TABLES = {
         "gate text, suite text, name text, subject text, severity text, responsible text, why text, "
         "success boolean, failing bigint, failing_keys text, message text"
     ),
+    "mart_disclosure_audit": (
+        "audience text, numbers bigint, hidden bigint, narrowest_interval double, exposed bigint, rule text, "
+        "seconds double"
+    ),
     "mart_comparison": (
         "geography text, edition text, level text, area text, period text, reference_date date, indicator text, "
         "comparator text, comparator_area text, basis text, comparator_value double, difference double, "

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 from scipy.optimize import linprog
 
-from dagster_project.disclosure import rules, suppress, system, trees
+from dagster_project.disclosure import cellkey, rounding, rules, suppress, system, trees
 from dagster_project.disclosure_audit.intervals import Knowledge, feasible
 
 sys.path.insert(0, str(Path(__file__).parent / "bench"))
@@ -371,3 +371,86 @@ def test_parts_that_do_not_add_up_are_found() -> None:
     rows, difference = system.inconsistent(cells)
     assert len(rows) == 2
     assert set(difference.tolist()) == {1.0}
+
+
+# ---------------------------------------------------------------- rounding and cell keys
+
+# tau-ARGUS' example of a perturbation table (moves up to 7, variance 4, no count of 1 or 2): rows 1, 3, 6 and 10
+PUBLISHED_ROWS = {
+    1: {-1: 0.775078850966306, 2: 0.0873643732150699, 3: 0.0507561027140072, 4: 0.0323385880305859,
+        5: 0.0225960604169355, 6: 0.0173150304125461, 7: 0.0145509942445495},
+    3: {-3: 0.2514396179234, 0: 0.319582288813207, 1: 0.222383188160346, 2: 0.124028833888839, 3: 0.0554427577918675,
+        4: 0.0198640787507339, 5: 0.00570418407267749, 6: 0.00131286510225821, 7: 0.000242185496671766},
+    6: {-6: 0.00743519626950441, -3: 0.0921748581044173, -2: 0.143107106403066, -1: 0.181976069118658,
+        0: 0.189527270634511, 1: 0.161671508187108, 2: 0.112953482596889, 3: 0.064635351293579, 4: 0.0302931862465775,
+        5: 0.011628511845622, 6: 0.00365601272144729, 7: 0.000941446578620274},
+    10: {-7: 0.000442322417578984, -3: 0.0648656439098926, 0: 0.199263054403837, 7: 0.000442322576283315},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("count", sorted(PUBLISHED_ROWS))
+def test_the_perturbation_table_is_the_published_one(count: int) -> None:
+    table = cellkey.perturbation_table(largest_move=7, variance=4, never_up_to=2)
+    for move, probability in PUBLISHED_ROWS[count].items():
+        assert table.probability[count, move + 7] == pytest.approx(probability, abs=1e-6)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(3, 8), st.floats(0.8, 3.0), st.integers(0, 2))
+def test_noise_has_no_bias_the_wanted_variance_and_keeps_zero(most: int, variance: float, never: int) -> None:
+    try:
+        table = cellkey.perturbation_table(most, variance, never)
+    except ValueError:
+        assume(False)
+    assert table.probability.sum(axis=1) == pytest.approx(1)
+    assert table.probability[1:] @ table.moves == pytest.approx(0, abs=1e-8)
+    assert table.probability[1:] @ table.moves**2 == pytest.approx(variance, abs=1e-8)
+    counts = np.arange(0, 30).repeat(50)
+    noisy = table.perturbed(counts, np.tile(np.linspace(0, 0.999, 50), 30))
+    assert (noisy[counts == 0] == 0).all()
+    assert (noisy >= 0).all()
+    assert not np.isin(noisy, np.arange(1, never + 1)).any()
+
+
+def test_the_same_records_get_the_same_noise_in_every_table() -> None:
+    random = np.random.default_rng(1)
+    keys, area = random.random(500), random.integers(0, 5, 500)
+    one = cellkey.cell_keys(keys, area, 5)
+    order = random.permutation(500)
+    assert cellkey.cell_keys(keys[order], area[order], 5) == pytest.approx(one)
+    assert ((one >= 0) & (one < 1)).all()
+
+
+def test_impossible_noise_is_refused() -> None:
+    with pytest.raises(ValueError, match="no noise up to 2"):
+        cellkey.perturbation_table(largest_move=2, variance=5)
+
+
+# SmallCountRounding's example exPSD with totals
+EXPSD = [[6, 0, 1, 3, 4], [1, 2, 3, 1, 2], [0, 1, 1, 0, 2]]
+
+
+def test_the_published_table_is_rounded_and_adds_up() -> None:
+    """Base 5; the published rounding of the totals, 28, 15, 8, 5 and 7, 5, 5, 5, 6, is off by 2 at most: so is ours."""
+    cells = two_way(EXPSD)
+    rounded = cells.of(0, rounding.controlled(cells.matrix, cells.value, 5))
+    assert (rounded % 5 == 0).all()
+    assert (rounded[:-1].sum(axis=0) == rounded[-1]).all()
+    assert (rounded[:, :-1].sum(axis=1) == rounded[:, -1]).all()
+    totals = np.concatenate([rounded[-1], rounded[:-1, -1]]) - np.concatenate(
+        [cells.of(0, cells.value)[-1], cells.of(0, cells.value)[:-1, -1]]
+    )
+    assert np.abs(totals).max() <= 4
+    assert (np.abs(rounded - cells.of(0, cells.value)) < 5).all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from([3, 5, 10]))
+def test_rounding_keeps_sums_multiples_and_distance(seed: int, base: int) -> None:
+    random = np.random.default_rng(seed)
+    cells = two_way(random.poisson(6, (4, 3)).tolist())
+    rounded = rounding.controlled(cells.matrix, cells.value, base)
+    assert (cells.matrix @ rounded == 0).all()
+    assert (rounded % base == 0).all()
+    assert (np.abs(rounded - cells.value) < base).all()
+    assert (rounded[cells.value % base == 0] == cells.value[cells.value % base == 0]).all()

@@ -126,7 +126,7 @@ def gconfid_of_forest(forest: Forest) -> npt.NDArray[np.bool_]:
     import gconfid
     import pandas as pd
 
-    nodes, trees = forest.value.shape
+    nodes = len(forest.parent)
     hidden = forest.must.copy()
     constraints = pd.DataFrame(
         [
