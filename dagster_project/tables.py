@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -63,15 +64,27 @@ def write_frame(frame: pd.DataFrame, path: Path, types: dict[str, str] | None = 
         else identifier(name)
         for name in frame.columns
     )
-    with connect() as connection:
+    with _frames() as connection:
         connection.register("frame", frame)
         write_query(connection, f"select {columns} from frame", path)
 
 
 def read_frame(path: Path, columns: str = "*") -> pd.DataFrame:
     """The rows of a Parquet file as a frame; a file that dbt writes without rows holds one of nothing but nulls."""
-    with connect() as connection:
+    with _frames() as connection:
         return connection.execute(f"select {columns} from read_parquet({literal(path)})").df().dropna(how="all")
+
+
+def _frames() -> duckdb.DuckDBPyConnection:
+    """A connection for one small file: a database of its own for each would take longer than the file."""
+    return _database(os.getpid(), memory_limit()).cursor()
+
+
+@cache
+def _database(process: int, limit: str) -> duckdb.DuckDBPyConnection:  # noqa: ARG001  (a process forked from this one opens its own)
+    database = connect()
+    database.execute("set enable_external_file_cache = false")  # what is confidential does not stay
+    return database
 
 
 def write_json(content: Any, path: Path) -> None:

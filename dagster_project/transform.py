@@ -14,7 +14,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -22,11 +22,16 @@ from dagster_project.declarations import Contract, Declarations, all_contracts
 from dagster_project.settings import Project, RegionData
 from dagster_project.tables import connect, literal, read_json, write_json, write_query
 
+if TYPE_CHECKING:
+    from dbt.contracts.graph.manifest import Manifest
+
 # a test runs as soon as everything it reads is built
 TESTS_THAT_CAN_RUN = ("--exclude-resource-type", "unit_test", "--indirect-selection", "buildable")
 OBSERVED_NOTE = "observed.built.json"
 WAREHOUSE_NOTE = "warehouse.built.json"
 MARTS_NOTE = "marts.built.json"
+
+_last_parsed: dict[str, Any] = {}
 
 
 class TransformError(Exception):
@@ -160,7 +165,8 @@ def run_dbt(project: Project, data: RegionData, declared: Declarations, argument
     """Run a dbt command in this process. Raises `TransformError` where a model or test fails."""
     from dbt.cli.main import dbtRunner  # heavy: 4 s
 
-    result = dbtRunner().invoke([*arguments, *_flags(project, data, declared)])
+    parsed = _parsed(project, data, declared)
+    result = dbtRunner(manifest=parsed).invoke(["--no-write-json", *arguments, *_flags(project, data, declared)])
     if result.exception is not None:
         raise TransformError(str(result.exception))
     results = [
@@ -187,10 +193,24 @@ def manifest(project: Project, data: RegionData, declared: Declarations) -> dict
     assemble(project, data)
     path = data.dbt_target / "manifest.json"
     if not path.is_file() or _parsed_from(data) != _fingerprint(project, declared):
-        run_dbt(project, data, declared, ["parse", "--quiet"])
+        _parsed(project, data, declared)
         write_json(_fingerprint(project, declared), data.dbt_target / "parsed_from.json")
     parsed: dict[str, Any] = read_json(path)
     return parsed
+
+
+def _parsed(project: Project, data: RegionData, declared: Declarations) -> Manifest:
+    """What dbt made of the project as it stands, parsed once in a process and not once for each command."""
+    from dbt.cli.main import dbtRunner
+
+    standing = (data.root, _fingerprint(project, declared))
+    if _last_parsed.get("of") != standing:
+        result = dbtRunner().invoke(["parse", "--quiet", *_flags(project, data, declared)])
+        if result.exception is not None or not result.success:
+            raise TransformError(f"dbt cannot read its project: {result.exception}")
+        _last_parsed.update(of=standing, manifest=result.result)
+    found: Manifest = _last_parsed["manifest"]
+    return found
 
 
 def _flags(project: Project, data: RegionData, declared: Declarations) -> list[str]:

@@ -22,10 +22,10 @@ import pandas as pd
 from dagster_project.declarations import Geography, Region
 from dagster_project.declarations.support import AREA
 from dagster_project.geography import error, weights
-from dagster_project.geography.ground import Ground, Held, read
+from dagster_project.geography.ground import Ground, Held
 from dagster_project.geography.layers import Atlas, Layer
 from dagster_project.geography.weights import Masses
-from dagster_project.tables import write_frame
+from dagster_project.tables import read_frame, write_frame
 
 NEED_TYPES = {
     "source_geography": "varchar", "source_edition": "varchar", "source_level": "varchar",
@@ -67,7 +67,7 @@ def _write(tables: list[pd.DataFrame], types: dict[str, str], path: Path) -> Non
 
 def _needs(ground: Ground, path: Path) -> Iterator[tuple[Layer, str, str]]:
     """Source layer, universe and reference date of every crosswalk the observations ask for."""
-    rows = read(path)
+    rows = read_frame(path)
     for row in rows.sort_values(list(rows.columns)).itertuples():
         yield ground.atlas.layer(row.geography, row.edition, row.level), row.universe, str(row.reference_date)[:10]
 
@@ -225,6 +225,8 @@ class _Crosswalk:
 
     def _existing(self, masses: Masses) -> Masses:
         """What lies in a source area that does not exist on the day lies in none: its people were counted elsewhere."""
+        if not len(self.absent):
+            return masses
         pairs = masses.pairs.assign(source=masses.pairs["source"].where(~masses.pairs["source"].isin(self.absent), -1))
         return Masses(masses.basis, pairs.groupby(weights.PAIR)["mass"].sum().reset_index())
 

@@ -22,7 +22,7 @@ from dagster_project.geography import error, overlay, support, weights
 from dagster_project.geography.intake import find_file
 from dagster_project.geography.layers import Atlas, Layer
 from dagster_project.geography.weights import PAIR, Masses
-from dagster_project.tables import connect, literal, write_frame
+from dagster_project.tables import read_frame, write_frame
 
 CODE = [Path(str(module.__file__)).read_bytes().hex() for module in (support, overlay, weights, error)]
 HOW = {
@@ -64,6 +64,10 @@ class Ground:
 
     def held(self, basis: str, day: str) -> Held:
         """The masses of a basis on the day nearest to the one asked for; of several truths as of any basis."""
+        found: Held = self._once(("held", basis, day), lambda: self._held(basis, day))
+        return found
+
+    def _held(self, basis: str, day: str) -> Held:
         declared = self.region.support.bases.get(basis)
         if declared is not None and declared.points is not None:
             points, digest = self._point_set(declared.points)
@@ -71,10 +75,10 @@ class Ground:
             mass = mass.clip(lower=0) if declared.sum else points[COUNT]
             mass = support.scaled_to_totals(points, mass) if declared.scaled else mass
             return Held(basis, pd.DataFrame({"mass": mass}), f"{digest} {declared!r}", declared.points)
-        rows = self._area_masses[self._area_masses["basis"] == basis]
-        days = pd.to_datetime(rows["reference_date"])
-        nearest = rows[days == days[(days - pd.Timestamp(day)).abs().idxmin()]] if len(rows) else rows
-        return Held(basis, nearest[["area", "mass"]], hashlib.sha256(nearest.to_csv(index=False).encode()).hexdigest())
+        counted = self._area_masses.get(basis, {})
+        if not counted:
+            return Held(basis, pd.DataFrame({"area": [], "mass": []}), "")
+        return counted[min(counted, key=lambda known: (abs(known - pd.Timestamp(day)), known))]
 
     def truths(self, basis: str, day: str) -> list[Held]:
         """Masses on the same support as a basis whose true split is known."""
@@ -110,9 +114,14 @@ class Ground:
         return Masses(held.basis, _within_municipality(source, target, found.pairs))
 
     @cached_property
-    def _area_masses(self) -> pd.DataFrame:
-        rows = read(self._mass_file)
-        return rows.sort_values(["basis", "reference_date", "area"], ignore_index=True)
+    def _area_masses(self) -> dict[str, dict[pd.Timestamp, Held]]:
+        """What was counted on support areas, by basis and day."""
+        rows = read_frame(self._mass_file).sort_values(["basis", "reference_date", "area"], ignore_index=True)
+        counted: dict[str, dict[pd.Timestamp, Held]] = {}
+        for (basis, day), found in rows.groupby(["basis", "reference_date"]):
+            digest = hashlib.sha256(found.to_csv(index=False).encode()).hexdigest()
+            counted.setdefault(basis, {})[pd.Timestamp(day)] = Held(basis, found[["area", "mass"]], digest)
+        return counted
 
     def _support_layer(self) -> Layer:
         """Areas of the finest level, which records are placed on."""
@@ -201,7 +210,7 @@ class Ground:
             self.computed.add(path)
         elif path not in self.computed:
             self.reused.add(path)
-        found: pd.DataFrame = self._once(path, lambda: read(path))
+        found: pd.DataFrame = self._once(path, lambda: read_frame(path))
         return found
 
     def _once(self, name: Any, compute: Callable[[], Any]) -> Any:
@@ -209,12 +218,6 @@ class Ground:
         if name not in self._known:
             self._known[name] = compute()
         return self._known[name]
-
-
-def read(path: Path) -> pd.DataFrame:
-    """A Parquet file as a frame; a file that dbt writes without rows holds one of nothing but nulls."""
-    with connect() as connection:
-        return connection.execute(f"from read_parquet({literal(path)})").df().dropna(how="all")
 
 
 def _within_municipality(source: Layer, target: Layer, pairs: pd.DataFrame) -> pd.DataFrame:
