@@ -88,7 +88,7 @@ def collect(
         ).df()
         cube = connection.execute(
             "select geography, edition, level, area, period, reference_date, indicator, status, numerator, denominator "
-            "from mart_indicator_value"
+            "from mart_indicator_value where status = 'suppressed' or coalesce(numerator, denominator) is not null"
         ).df()
     populations = _populations(declared, areas)
     areas = _all_areas(geography, areas, conversions)
