@@ -314,6 +314,47 @@ def test_figures_of_other_boundaries_come_onto_the_reporting_edition(marts: duck
     assert found.loc[found["conversion_class"] == "D", "numerator"].isna().all()
 
 
+def test_day_care_by_site_and_transitions_by_catchment_come_onto_the_areas(released: RegionData) -> None:
+    """Sites lie at an address and are exact; catchments are carried over, each municipality's children kept."""
+    with duckdb.connect(str(released.warehouse), read_only=True) as warehouse:
+        warehouse.execute(f"create temp view truth as from '{released.root}/truth/counts.parquet'")
+        sites = warehouse.sql(
+            """
+            select count(*), count(*) filter (where ours.value != truth.value)
+            from core_count as ours
+            inner join truth using (edition, level, area, measure, period)
+            where measure in ('kita_site_under_3', 'kita_site_3_plus')
+            """
+        ).fetchone()
+        assert sites is not None
+        assert sites[0] >= 2 * 6 * (81 + 8 + 1)
+        assert sites[1] == 0
+        kept = warehouse.sql(
+            """
+            with total as (
+                select area.municipality, ours.period, ours.edition, ours.level, ours.measure, sum(ours.value) as value
+                from core_count as ours
+                inner join read_parquet($areas) as area using (geography, edition, level, area)
+                where ours.measure in ('school_transitions', 'school_transitions_grammar_school')
+                    and ours.level in ('schulbezirk', 'wohnplatz')
+                group by all
+            )
+            select delivered.value as delivered, carried.value as carried
+            from total as delivered
+            inner join total as carried using (municipality, period, measure)
+            where delivered.level = 'schulbezirk' and carried.level = 'wohnplatz'
+            """,
+            params={"areas": str(released.geography / "area.parquet")},
+        ).df()
+        classes = warehouse.sql(
+            "select distinct conversion_class from core_count where measure = 'school_transitions' and level = 'wohnplatz'"
+        ).fetchall()
+    assert len(kept) == 8 * 6 * 2
+    assert (kept["delivered"] - kept["carried"]).abs().max() < 1e-5  # each is rounded to six decimals
+    assert len(classes) > 1
+    assert all(conversion_class in "ABCD" for (conversion_class,) in classes)
+
+
 def test_the_error_of_what_was_carried_over_is_told_and_true(marts: duckdb.DuckDBPyConnection) -> None:
     told = marts.sql(
         """
