@@ -81,7 +81,8 @@ def _frames() -> duckdb.DuckDBPyConnection:
 
 
 @cache
-def _database(process: int, limit: str) -> duckdb.DuckDBPyConnection:  # noqa: ARG001  (a process forked from this one opens its own)
+def _database(process: int, limit: str) -> duckdb.DuckDBPyConnection:
+    """The one of this process: one that was forked from another opens its own."""
     database = connect()
     database.execute("set enable_external_file_cache = false")  # what is confidential does not stay
     return database

@@ -17,9 +17,10 @@ import pandas as pd
 import pytest
 from bench import plain_county
 from scipy import stats
+from simulated import BESIDE_TRUTH, demo, hidden_counts, sides, views
 
 from dagster_project import cli, declarations, gate, landing
-from dagster_project.settings import Project, RegionData, region_data
+from dagster_project.settings import Project, RegionData
 
 pytestmark = pytest.mark.slow
 
@@ -31,30 +32,13 @@ SECRETS = ("LFDNR", "STRSCHL", "strassenschluessel", "hausnummer", "geburtsdatum
 @pytest.fixture(scope="module")
 def released(tmp_path_factory: pytest.TempPathFactory) -> RegionData:
     """A small county without dirt, from its departments' files to a release."""
-    return demo(tmp_path_factory.mktemp("county"), cli.DONE, "--size", "0.06", "--dirt", "none")
+    return demo(REGION, tmp_path_factory.mktemp("county"), cli.DONE, "--size", "0.06", "--dirt", "none")
 
 
 @pytest.fixture(scope="module")
 def soiled(tmp_path_factory: pytest.TempPathFactory) -> RegionData:
     """A smaller one with every kind of dirt: some deliveries are rejected, the release is made without them."""
-    return demo(tmp_path_factory.mktemp("soiled"), cli.GATE_CLOSED, "--size", "0.03", "--dirt", "all")
-
-
-def demo(folder: Path, expected: int, *options: str) -> RegionData:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SOZIALRAUM_DATA", str(folder))
-        patch.delenv("SOZIALRAUM_INBOX", raising=False)
-        assert cli.main(["demo", REGION, *options]) == expected
-        return region_data(REGION)
-
-
-def views(data: RegionData) -> duckdb.DuckDBPyConnection:
-    """A release's marts beside the truth."""
-    connection = duckdb.connect()
-    for mart in ("indicator_value", "indicator", "area", "delivery", "comparison", "trend", "conversion", "crosswalk"):
-        connection.execute(f"create view mart_{mart} as from '{data.current}/parquet/mart_{mart}.parquet'")
-    connection.execute(f"create view truth as from '{data.root}/truth/counts.parquet'")
-    return connection
+    return demo(REGION, tmp_path_factory.mktemp("soiled"), cli.GATE_CLOSED, "--size", "0.03", "--dirt", "all")
 
 
 @pytest.fixture
@@ -62,39 +46,7 @@ def marts(released: RegionData) -> duckdb.DuckDBPyConnection:
     return views(released)
 
 
-def sides() -> list[tuple[str, str, str]]:
-    """Indicator, numerator or denominator, and the measure that stands there, where one year makes one value."""
-    declared = declarations.load(Project(ROOT), REGION)
-    return [
-        (indicator.id, side, measure)
-        for indicator in declared.reported_indicators.values()
-        if indicator.kind in ("count", "share", "rate") and indicator.pooled_years == 1
-        for side, measure in (("numerator", indicator.numerator), ("denominator", indicator.denominator))
-        if measure is not None and measure != "households_with_children"
-    ]
-
-
-# a count beside its truth: day care is counted on 1 March and compared with the residents of the 31 December before; a
-# figure of other boundaries is here only where it could be carried over exactly
-BESIDE_TRUTH = """
-    select
-        ours.edition, ours.level, ours.area, ours.municipality, ours.period, ours.reference_date,
-        ours.{side} as ours, truth.value as truth, ours.reason, ours.status,
-        ours.status = 'estimated' or coalesce(ours.conversion_class, 'A') != 'A' as is_converted
-    from mart_indicator_value as ours
-    inner join truth
-        on ours.edition = truth.edition and ours.level = truth.level and ours.area = truth.area
-        and truth.measure = regexp_replace($measure, '_(federal|local|european)$', '')
-        and truth.period = case
-            when exists (select 1 from truth as own where own.measure = truth.measure and own.period = ours.period)
-                then ours.period
-            else cast(ours.reference_date as varchar)
-        end
-    where ours.indicator = $indicator and coalesce(ours.conversion_class, 'A') = 'A'
-"""
-
-
-@pytest.mark.parametrize(("indicator", "side", "measure"), sides())
+@pytest.mark.parametrize(("indicator", "side", "measure"), sides(REGION))
 def test_every_count_equals_the_truth(
     marts: duckdb.DuckDBPyConnection, indicator: str, side: str, measure: str
 ) -> None:
@@ -146,20 +98,9 @@ def test_every_number_equals_the_hand_written_script(
 
 def test_every_hidden_count_equals_the_truth(released: RegionData) -> None:
     """What the pages do not show was counted no worse: the confidential counts behind them."""
-    found = duckdb.sql(
-        f"""
-        select count(*), sum(case when counted.value != truth.value then 1 else 0 end)
-        from '{released.protection}/count.parquet' as counted
-        inner join '{released.root}/truth/counts.parquet' as truth
-            on counted.edition = truth.edition and counted.level = truth.level and counted.area = truth.area
-            and counted.measure = truth.measure and cast(counted.reference_date as varchar) = truth.period
-        where counted.years = 1 and counted.is_hidden and counted.is_given
-            and counted.measure != 'households_with_children'
-        """
-    ).fetchone()
-    assert found is not None
-    assert found[0] > 200
-    assert found[1] == 0
+    compared, different = hidden_counts(released)
+    assert compared > 200
+    assert different == 0
 
 
 def test_no_audience_can_find_out_what_is_hidden(released: RegionData, soiled: RegionData) -> None:
@@ -206,7 +147,7 @@ def test_the_receipts_list_every_soiled_row_and_no_other(soiled: RegionData) -> 
         assert page.count("<tr") >= receipt["rows_unallocated"] or receipt["verdict"] == "rejected"
 
 
-@pytest.mark.parametrize(("indicator", "side", "measure"), sides())
+@pytest.mark.parametrize(("indicator", "side", "measure"), sides(REGION))
 def test_every_difference_from_the_truth_is_explained_by_a_row_of_a_receipt(
     soiled: RegionData, indicator: str, side: str, measure: str
 ) -> None:
@@ -347,7 +288,8 @@ def test_day_care_by_site_and_transitions_by_catchment_come_onto_the_areas(relea
             params={"areas": str(released.geography / "area.parquet")},
         ).df()
         classes = warehouse.sql(
-            "select distinct conversion_class from core_count where measure = 'school_transitions' and level = 'wohnplatz'"
+            "select distinct conversion_class from core_count "
+            "where measure = 'school_transitions' and level = 'wohnplatz'"
         ).fetchall()
     assert len(kept) == 8 * 6 * 2
     assert (kept["delivered"] - kept["carried"]).abs().max() < 1e-5  # each is rounded to six decimals
