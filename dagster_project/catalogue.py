@@ -43,7 +43,7 @@ TABLES: dict[str, dict[str, str]] = {
         "reported_decimals": "integer", "change_indicator": "varchar", "change_years": "integer",
         "minimum_denominator": "double", "pooled_years": "integer", "interval": "varchar", "widest_interval": "double",
         "narrow_interval": "double", "widest_relative_interval": "double", "change_relative": "boolean",
-        "minimum_population_measure": "varchar", "minimum_population": "double",
+        "minimum_population_measure": "varchar", "minimum_population": "double", "is_of_events": "boolean",
     },
     "measure": {"measure": "varchar", "universe": "varchar"},
     "basis_measure": {"basis": "varchar", "measure": "varchar", "factor": "double"},
@@ -80,7 +80,7 @@ def build(declared: Declarations, output: Path) -> dict[str, int]:
             {"municipality": item.id, "name": item.name, "region_sender": declared.region.region_sender}
             for item in declared.region.municipalities
         ],
-        "indicator": [_indicator(indicator) for indicator in declared.reported_indicators.values()],
+        "indicator": [_indicator(declared, indicator) for indicator in declared.reported_indicators.values()],
         "measure": [{"measure": name, "universe": universe} for name, universe in declared.universes.items()],
         "basis_measure": [
             {"basis": name, "measure": measure, "factor": factor}
@@ -123,7 +123,8 @@ def _region(declared: Declarations) -> dict[str, Any]:
     }
 
 
-def _indicator(indicator: Indicator) -> dict[str, Any]:
+def _indicator(declared: Declarations, indicator: Indicator) -> dict[str, Any]:
+    sources = [declared.contracts[name] for name in declared.sources_of.get(indicator.numerator or "", ())]
     minimum = indicator.index.minimum_population if indicator.index else None
     return {
         "indicator": indicator.id,
@@ -138,6 +139,7 @@ def _indicator(indicator: Indicator) -> dict[str, Any]:
         "change_relative": indicator.change.relative if indicator.change else None,
         "minimum_population_measure": minimum.measure if minimum else None,
         "minimum_population": minimum.value if minimum else None,
+        "is_of_events": bool(sources) and all(contract.cadence == "event" for contract in sources),
     }
 
 

@@ -1,4 +1,4 @@
--- reads protected_indicator_value and core_observation; the years in which nothing took place that an indicator speaks of:
+-- reads protected_indicator_value; the years in which nothing took place that an indicator speaks of:
 -- a year without an election has no turnout, and says so for every area
 with indicator_value as (
 
@@ -6,21 +6,10 @@ with indicator_value as (
 
 ),
 
-observation as (
-
-    select * from {{ ref('core_observation') }}
-
-),
-
-declared_source as (
-
-    select * from {{ source('catalogue', 'source') }}
-
-),
-
 indicator as (
 
     select * from {{ source('catalogue', 'indicator') }}
+    where is_of_events
 
 ),
 
@@ -34,15 +23,6 @@ area as (
 
     select * from {{ source('geography', 'area') }}
     where is_published and not is_unallocated
-
-),
-
-measure as (
-
-    select observation.measure, min(case when declared_source.cadence = 'event' then 1 else 0 end) = 1 as is_of_events
-    from observation
-    inner join declared_source on observation.source = declared_source.source
-    group by observation.measure
 
 ),
 
@@ -67,9 +47,6 @@ gap as (
         cast(reported_year.year as varchar) as period,
         cast(concat(cast(reported_year.year as varchar), '-12-31') as date) as reference_date
     from indicator
-    inner join measure
-        on indicator.numerator = measure.measure
-        and measure.is_of_events
     inner join reported_year on reported_year.year between indicator.year_from and indicator.year_to
     left join covered
         on indicator.indicator = covered.indicator
