@@ -69,7 +69,7 @@ def test_stages_do_not_import_each_other(path: Path) -> None:
         ("jinja2", {"reports", "sharing"}),
         ("dbt", {"transform"}),
         ("geopandas", {"geography"}),
-        ("highspy", {"disclosure", "disclosure_audit"}),
+        ("highspy", {"solver"}),
         ("vl_convert", {"reports"}),
         ("weasyprint", {"reports"}),
     ],

@@ -10,10 +10,13 @@ move further.
 
 from __future__ import annotations
 
-import highspy
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
+
+from dagster_project.solver import INFINITY, Program, solution
 
 Integers = npt.NDArray[np.int64]
 
@@ -54,29 +57,14 @@ def _rounded(matrix: sparse.csr_array, value: Integers, below: Integers, base: i
         format="csc",
     )
     right = np.concatenate([-(matrix @ (base * below)), rest, -rest])
-    free = np.full(2 * size, -highspy.kHighsInf)
-    model = highspy.HighsLp()
-    model.num_col_, model.num_row_ = 2 * size, rows.shape[0]
-    model.col_cost_ = np.concatenate([np.zeros(size), np.ones(size)])
-    model.col_lower_ = np.concatenate([low, np.zeros(size)])
-    model.col_upper_ = np.concatenate([high, np.full(size, highspy.kHighsInf)])
-    model.row_lower_ = np.concatenate([right[: matrix.shape[0]], free])
-    model.row_upper_ = right
-    model.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-    model.a_matrix_.start_, model.a_matrix_.index_, model.a_matrix_.value_ = rows.indptr, rows.indices, rows.data
-    steps = _solved(model, size)
-    if steps is not None and np.abs(steps - steps.round()).max(initial=0) > WHOLE:
-        model.integrality_ = [highspy.HighsVarType.kInteger] * size + [highspy.HighsVarType.kContinuous] * size
-        steps = _solved(model, size)
-    return None if steps is None else (base * (below + steps.round())).astype(np.int64)
-
-
-def _solved(model: highspy.HighsLp, size: int) -> npt.NDArray[np.float64] | None:
-    solver = highspy.Highs()
-    solver.setOptionValue("output_flag", False)
-    solver.setOptionValue("threads", 1)
-    solver.passModel(model)
-    solver.run()
-    if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
-        return None
-    return np.array(solver.getSolution().col_value)[:size]
+    free = np.full(2 * size, -INFINITY)
+    program = Program(
+        rows,
+        (np.concatenate([right[: matrix.shape[0]], free]), right),
+        (np.concatenate([low, np.zeros(size)]), np.concatenate([high, np.full(size, INFINITY)])),
+        np.concatenate([np.zeros(size), np.ones(size)]),
+    )
+    steps = solution(program)
+    if steps is not None and np.abs(steps[:size] - steps[:size].round()).max(initial=0) > WHOLE:
+        steps = solution(replace(program, whole=np.arange(2 * size) < size))
+    return None if steps is None else (base * (below + steps[:size].round())).astype(np.int64)

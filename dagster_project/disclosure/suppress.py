@@ -15,12 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import highspy
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from dagster_project.disclosure import trees
+from dagster_project.disclosure.moves import FREE, Neighbours, cheapest_move, move_together, parts
 from dagster_project.disclosure.system import Grid, System
 
 Integers = npt.NDArray[np.int64]
@@ -29,9 +28,7 @@ Floats = npt.NDArray[np.float64]
 
 UNSEEN_RADIUS = 6  # the same among cells nobody sees anyway
 RADII = (3, 5, 64)  # steps from cell to equation to cell: a nearby solution is a cheap one
-TOGETHER = 8  # tables looked for that prove many cells at once
-FREE = 1e-6  # price of cells that are hidden anyway
-TOLERANCE = 1e-6
+WORTHWHILE = 15  # cells proved at once for which another table is looked for
 
 
 @dataclass
@@ -85,17 +82,10 @@ class _Search:
     high: Integers
     tables: list[_Table]
 
-    def note(self, system: System, cells: Integers, moved: Integers) -> None:
-        """Keep a table in parts that do not touch: each of them is an alternative table of its own."""
-        cells, moved = cells[moved != 0], moved[moved != 0]
-        part = system.by_cell[:, cells].tocoo()
-        _, row = np.unique(part.row, return_inverse=True)
-        size = len(cells)
-        graph = sparse.coo_array((np.ones(len(row)), (part.col, row + size)), shape=(size + len(row), size + len(row)))
-        _, label = sparse.csgraph.connected_components(graph, directed=False)
-        for number in np.unique(label[:size]):
-            inside = label[:size] == number
-            table = _Table(cells[inside], moved[inside])
+    def note(self, system: System, found: list[tuple[Integers, Integers]]) -> None:
+        """Keep tables, each of which moves cells that hang together."""
+        for cells, moved in found:
+            table = _Table(cells, moved)
             table.widen(system.value, self.low, self.high)
             self.tables.append(table)
 
@@ -181,12 +171,11 @@ def _witnessed_by_trees(system: System, hidden: Booleans, known: Booleans) -> tu
 def _solve_bound_cells(system: System, search: _Search) -> Booleans:
     """Hide what the remaining cells need, one linear programme for each direction no table covers yet."""
     unmet = np.zeros(len(search.hidden), bool)
-    for direction in (1, -1):
-        _prove_together(system, search, direction)
+    _prove_together(system, search)
     unproved = np.flatnonzero(_unproved(system, search, 1, -1))
     if not len(unproved):
         return unmet
-    neighbours = _Neighbours(system)
+    neighbours = Neighbours(system)
     order = np.lexsort((unproved, -system.cost[unproved]))  # dearest first: what they hide serves the others
     for cell in unproved[order]:
         for direction, need in ((1, int(system.rise[cell])), (-1, int(system.fall[cell]))):
@@ -208,137 +197,37 @@ def _unproved(system: System, search: _Search, *directions: int) -> Booleans:
     return unseen
 
 
-def _prove_together(system: System, search: _Search, direction: int) -> None:
+def _prove_together(system: System, search: _Search) -> None:
     """Look for tables in which as many cells as possible keep their margin at once, without hiding any more."""
     movable = (search.hidden | ~system.printable) & ~search.known & ~system.known
-    need = system.rise if direction == 1 else system.fall
-    for _ in range(TOGETHER):
+    for direction, need in ((1, system.rise), (-1, system.fall)):
         wanted = _unproved(system, search, direction)
-        if not wanted.any():
-            return
-        cells, equations = _components(system.matrix, movable, wanted)
-        aim = wanted[cells]
-        up = (system.upper - system.value)[cells].astype(float)
-        down = (system.value - system.lower)[cells].astype(float)
-        reach = up if direction == 1 else down
-        reach[aim] = np.minimum(reach[aim], need[cells][aim])
-        model = _model(system.matrix[equations][:, cells], -down, up, np.where(aim, -float(direction), 0.0))
-        moved = _solution(model)
-        if moved is None or np.abs(moved - moved.round()).max() > TOLERANCE:
-            return
-        search.note(system, cells, moved.round().astype(np.int64))
-        if _unproved(system, search, direction).sum() == wanted.sum():
-            return
-
-
-def _components(matrix: sparse.csr_array, movable: Booleans, wanted: Booleans) -> tuple[Integers, Integers]:
-    """Movable cells and equations that hang together with wanted cells."""
-    entries = matrix.tocoo()
-    inside = movable[entries.col]
-    row, cell = entries.row[inside], entries.col[inside]
-    rows, cells = matrix.shape
-    graph = sparse.coo_array((np.ones(len(row)), (row, cell + rows)), shape=(rows + cells, rows + cells))
-    _, label = sparse.csgraph.connected_components(graph, directed=False)
-    here = np.isin(label, np.unique(label[rows:][wanted]))
-    return np.flatnonzero(here[rows:] & movable), np.flatnonzero(here[:rows])
-
-
-def _model(matrix: sparse.csr_array, low: Floats, high: Floats, price: Floats) -> highspy.HighsLp:
-    """Minimise price @ x where matrix @ x = 0 and x lies between its bounds."""
-    columns = sparse.csc_array(matrix)
-    model = highspy.HighsLp()
-    model.num_row_, model.num_col_ = columns.shape
-    model.col_cost_, model.col_lower_, model.col_upper_ = price, low, high
-    model.row_lower_ = model.row_upper_ = np.zeros(columns.shape[0])
-    model.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-    model.a_matrix_.start_, model.a_matrix_.index_ = columns.indptr, columns.indices
-    model.a_matrix_.value_ = columns.data
-    return model
-
-
-class _Neighbours:
-    """Which cells and equations lie near a cell."""
-
-    def __init__(self, system: System) -> None:
-        self.rows = system.matrix
-        self.columns = system.by_cell
-
-    def around(self, cell: int, radius: int, movable: Booleans) -> tuple[Integers, Integers]:
-        """Cells that may move and all equations they stand in, within some steps."""
-        cells = frontier = np.array([cell])
-        for _ in range(radius):
-            equations = np.unique(_indices(self.columns, frontier))
-            reached = np.unique(_indices(self.rows, equations))
-            reached = reached[movable[reached]]
-            frontier = np.setdiff1d(reached, cells, assume_unique=True)
-            if not len(frontier):
+        while wanted.any():
+            search.note(system, move_together(system, movable, wanted, need, direction))
+            left = wanted.sum()
+            wanted = _unproved(system, search, direction)
+            if left - wanted.sum() < WORTHWHILE:
                 break
-            cells = np.union1d(cells, frontier)
-        return cells, np.unique(_indices(self.columns, cells))
 
 
-def _indices(compressed: sparse.csr_array, lines: Integers) -> Integers:
-    """Column numbers of the entries in some rows of a compressed matrix (or the other way round)."""
-    starts, ends = compressed.indptr[lines], compressed.indptr[lines + 1]
-    return np.concatenate([compressed.indices[start:end] for start, end in zip(starts, ends, strict=True)] or [lines])
-
-
-def _move(system: System, neighbours: _Neighbours, cell: int, amount: int, search: _Search) -> bool:
+def _move(system: System, neighbours: Neighbours, cell: int, amount: int, search: _Search) -> bool:
     """Find an alternative table that moves the cell by `amount`, and note it.
 
     First among cells nobody sees; then the cheapest that hides more.
     """
     free = ~(system.known | search.known)
-    tries = [(UNSEEN_RADIUS, free & (search.hidden | ~system.printable)), *((radius, free) for radius in RADII)]
+    unseen = search.hidden | ~system.printable
+    tries = [(UNSEEN_RADIUS, free & unseen), *((radius, free) for radius in RADII)]
     size = 0
     for radius, movable in tries:
-        cells, equations = neighbours.around(cell, radius, movable)
-        if movable is free and len(cells) == size:
+        scope = neighbours.around(cell, radius, movable)
+        if movable is free and len(scope.cells) == size:
             return False
-        size = len(cells) if movable is free else 0
-        moved = _cheapest_move(system, cells, equations, cell, amount, search.hidden)
-        if moved is not None:
+        size = len(scope.cells) if movable is free else 0
+        found = cheapest_move(system, scope, cell, amount, unseen)
+        if found is not None:
+            cells, moved = found
             search.hidden[cells[(moved != 0) & system.printable[cells]]] = True
-            search.note(system, cells, moved)
+            search.note(system, parts(system, cells, moved))
             return True
     return False
-
-
-def _cheapest_move(
-    system: System, cells: Integers, equations: Integers, cell: int, amount: int, hidden: Booleans
-) -> Integers | None:
-    """Whole-numbered changes of `cells` that keep all equations and move `cell` by `amount`; None where none do."""
-    up = (system.upper - system.value)[cells].astype(float)
-    down = (system.value - system.lower)[cells].astype(float)
-    here = int(np.searchsorted(cells, cell))
-    fixed_up, fixed_down = (amount, 0) if amount > 0 else (0, -amount)
-    price = np.where(hidden[cells] | ~system.printable[cells], FREE, system.cost[cells])
-    lower, upper = np.zeros(2 * len(cells)), np.concatenate([up, down])
-    lower[here], upper[here] = fixed_up, fixed_up
-    lower[here + len(cells)], upper[here + len(cells)] = fixed_down, fixed_down
-    if fixed_up > up[here] or fixed_down > down[here]:
-        return None
-    rows = system.matrix[equations][:, cells]
-    model = _model(sparse.hstack([rows, -rows], format="csr"), lower, upper, np.concatenate([price, price]))
-    found = _solution(model)
-    if found is None:
-        return None
-    moved = found[: len(cells)] - found[len(cells) :]
-    if np.abs(moved - moved.round()).max() > TOLERANCE:
-        model.integrality_ = [highspy.HighsVarType.kInteger] * (2 * len(cells))
-        found = _solution(model)
-        if found is None:
-            return None
-        moved = found[: len(cells)] - found[len(cells) :]
-    return moved.round().astype(np.int64)
-
-
-def _solution(model: highspy.HighsLp) -> Floats | None:
-    solver = highspy.Highs()
-    solver.setOptionValue("output_flag", False)
-    solver.setOptionValue("threads", 1)
-    solver.passModel(model)
-    solver.run()
-    if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
-        return None
-    return np.array(solver.getSolution().col_value)

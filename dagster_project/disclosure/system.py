@@ -130,6 +130,14 @@ class System:
         """The equations, column by column."""
         return self.matrix.tocsc()
 
+    @cached_property
+    def single(self) -> Booleans:
+        """Cells that stand in one equation only, with coefficient 1 or -1."""
+        columns = self.by_cell
+        found = np.diff(columns.indptr) == 1
+        found[found] = np.abs(columns.data[columns.indptr[:-1][found]]) == 1
+        return found
+
     @property
     def starts(self) -> list[int]:
         return [0, *np.cumsum([grid.size for grid in self.grids]).tolist()]

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import highspy
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
+
+from dagster_project.solver import INFINITY, OPTIMAL, UNBOUNDED, Program, Solver
 
 Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
@@ -22,7 +23,6 @@ Floats = npt.NDArray[np.float64]
 
 ROUNDS = 500  # of propagation; on cycles it may creep for ever, and any round's bounds are valid
 TOLERANCE = 1e-7
-SOLVED = (highspy.HighsModelStatus.kOptimal, highspy.HighsModelStatus.kUnbounded)
 TOGETHER = 8  # programmes that look for many ends at once
 FAR = 1e15  # stands for infinity where infinities must be added and subtracted
 
@@ -162,7 +162,10 @@ def _ends(
     closed = np.setdiff1d(matrix[rows].indices, inner)
     fixed = np.zeros(matrix.shape[1])
     fixed[closed] = knowledge.low[columns[closed]]
-    solver = _solver(matrix[rows][:, inner], (right[rows] - matrix[rows] @ fixed), low, high)
+    constant = right[rows] - matrix[rows] @ fixed
+    bounds = (low, np.where(high >= FAR, INFINITY, high))
+    program = Program(matrix[rows][:, inner], (constant, constant), bounds, np.zeros(len(cells)))
+    solver = Solver(program, presolve="off")
     seen_low, seen_high = np.full(len(cells), np.inf), np.full(len(cells), -np.inf)
     ask = np.flatnonzero(wanted[cells])
     exact = np.ones(len(cells), bool)
@@ -192,7 +195,7 @@ def _ends(
 
 
 def _reach_together(
-    solver: highspy.Highs,
+    solver: Solver,
     sense: int,
     ask: Integers,
     goal: Floats,
@@ -212,8 +215,8 @@ def _reach_together(
         inner = (np.maximum(low, goal[pending]), high) if sense == 1 else (low, np.minimum(high, goal[pending]))
         solver.changeColsBounds(len(places), places, *inner)
         solver.run()
-        solved = solver.getModelStatus() == highspy.HighsModelStatus.kOptimal
-        table = np.array(solver.getSolution().col_value)
+        solved = solver.getModelStatus() == OPTIMAL
+        table = solver.values()
         solver.changeColsCost(len(places), places, np.zeros(len(places)))
         solver.changeColsBounds(len(places), places, low, high)
         knowledge.programmes += 1
@@ -226,39 +229,19 @@ def _reach_together(
             return
 
 
-def _solver(matrix: sparse.csr_array, right: Floats, low: Floats, high: Floats) -> highspy.Highs:
-    compressed = sparse.csc_array(matrix)
-    model = highspy.HighsLp()
-    model.num_col_, model.num_row_ = compressed.shape[1], compressed.shape[0]
-    model.col_cost_ = np.zeros(compressed.shape[1])
-    model.col_lower_ = low
-    model.col_upper_ = np.where(high >= FAR, highspy.kHighsInf, high)
-    model.row_lower_ = model.row_upper_ = right
-    model.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-    model.a_matrix_.start_ = compressed.indptr
-    model.a_matrix_.index_ = compressed.indices
-    model.a_matrix_.value_ = compressed.data
-    solver = highspy.Highs()
-    solver.setOptionValue("output_flag", False)
-    solver.setOptionValue("threads", 1)
-    solver.setOptionValue("presolve", "off")
-    solver.passModel(model)
-    return solver
-
-
-def _extreme(solver: highspy.Highs, cell: int, sense: int) -> Floats | None:
+def _extreme(solver: Solver, cell: int, sense: int) -> Floats | None:
     """The table in which a cell is least (1) or most (-1); None where no table exists. Starts from the last one."""
     solver.changeColCost(cell, float(sense))
     solver.run()
-    if solver.getModelStatus() not in SOLVED:  # a warm start can lose its way: once more from the beginning
+    if solver.getModelStatus() not in (OPTIMAL, UNBOUNDED):  # a warm start can lose its way: once more from the beginning
         solver.clearSolver()
         solver.setOptionValue("presolve", "on")
         solver.run()
         solver.setOptionValue("presolve", "off")
     status = solver.getModelStatus()
-    table = np.array(solver.getSolution().col_value)
+    table = solver.values()
     solver.changeColCost(cell, 0.0)
-    if status == highspy.HighsModelStatus.kUnbounded:
+    if status == UNBOUNDED:
         table[cell] = -sense * FAR
         return table
-    return table if status == highspy.HighsModelStatus.kOptimal else None
+    return table if status == OPTIMAL else None
