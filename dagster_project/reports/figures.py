@@ -39,7 +39,8 @@ class FigureComponents(TableComponents, Kit):
         """A choropleth of one level: five groups of equal size, or the classes of an index.
 
         Columns: level, area, name, value, status; optional reason, class, decimals, unit_label. Areas of the level
-        that the query leaves out are drawn white. ``small`` draws simpler outlines, for pages with several maps;
+        that the query leaves out are drawn white. ``small`` draws simpler outlines, areas of one colour as one shape
+        without links and names of their own, for pages with several maps;
         ``zoom`` shows only the part of the map with the query's areas, grouped as they are ``among`` all rows of that
         other query.
         Raises PageError for an area the reporting edition does not have, for mixed levels or a repeated area.
@@ -70,13 +71,14 @@ class FigureComponents(TableComponents, Kit):
         if not shapes:
             return self._note("Zu diesen Gebieten liegen keine Grenzen vor; eine Karte ist nicht möglich.")
         drawing = {
-            "shapes": shapes,
+            "shapes": _merged(shapes) if small else shapes,
             "others": [(path, names[area]) for area, path in paths.items() if area not in asked],
             "legend": colouring.legend,
+            "hatchings": sorted({entry.fill for entry in colouring.legend if not entry.fill.startswith("#")}),
             "undrawn": len(measures) - len(shapes),
             "view_box": self._site.shapes.part(level, sorted(asked)) if zoom else self._site.shapes.view_box,
             "small": small,
-            "linked": bool(link),
+            "linked": bool(link) and not small,
         }
         first = Column("name", "Gebiet", link=link)
         return self._figure("map", result, title, first, colouring.description, drawing)
@@ -305,6 +307,17 @@ class FigureComponents(TableComponents, Kit):
             if row["area"] in seen:
                 raise PageError(f'area "{row["area"]}" occurs twice in the map', query=result.name)
             seen.add(row["area"])
+
+
+def _merged(shapes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One shape for all areas of one colour and hatching."""
+    paths: dict[tuple[str, str | None], list[str]] = {}
+    for shape in shapes:
+        paths.setdefault((shape["fill"], shape["overlay"]), []).append(shape["path"])
+    return [
+        {"path": "".join(parts), "fill": fill, "overlay": overlay, "text": "", "href": None}
+        for (fill, overlay), parts in paths.items()
+    ]
 
 
 def _describe_lines(points: Sequence[charts.Point]) -> str:

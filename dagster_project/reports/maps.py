@@ -17,7 +17,7 @@ from dagster_project.reports.measures import Measure
 from dagster_project.reports.wording import HIDDEN_STATUSES, NO_BREAK_SPACE, SHOWN_STATUSES, format_number
 
 GROUPS = 5
-TOLERANCE, SMALL_TOLERANCE = 1.5, 6.0  # units of the view box that outlines may differ from the true ones
+TOLERANCE, SMALL_TOLERANCE = 1.5, 10.0  # units of the view box that outlines may differ from the true ones
 PALETTE = ((247, 234, 186), (167, 211, 172), (74, 165, 174), (36, 106, 160), (27, 43, 105))
 
 

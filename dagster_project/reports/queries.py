@@ -53,6 +53,10 @@ class Row:
         place = self._places.get(column)
         return default if place is None else self._values[place]
 
+    def pick(self, columns: Iterable[str]) -> list[Any]:
+        """The values of columns that the query is known to have."""
+        return [self._values[self._places[column]] for column in columns]
+
     def as_dict(self) -> dict[str, Any]:
         """Column → value."""
         return dict(zip(self._places, self._values, strict=True))
@@ -110,7 +114,7 @@ class Result:
 
 
 class StoredResult(Result):
-    """A large result that stays in the database: ``where`` fetches only the rows it is asked for."""
+    """A large result that stays in the database: ``where`` fetches only rows near those it is asked for."""
 
     def __init__(
         self, name: str, columns: Sequence[str], empty: str | None, table: str, count: int, database: Database
@@ -119,7 +123,7 @@ class StoredResult(Result):
         self._table = table
         self._count = count
         self._database = database
-        self._sorted: dict[tuple[str, ...], str] = {}
+        self._sorted: dict[tuple[str, ...], _Neighbours] = {}
 
     def __iter__(self) -> Iterator[Row]:
         return iter(self._all)
@@ -131,21 +135,43 @@ class StoredResult(Result):
         return Result(self.name, self.columns, self._all, self.empty)[index]
 
     def where(self, **equal: Any) -> Result:
-        """The rows whose columns equal the given values, in the query's order."""
-        columns = tuple(sorted(equal))
+        """The rows whose columns equal the given values, in the query's order; cheap if asked for in sorted order."""
+        columns = tuple(equal)
         self.require(columns)
         if columns not in self._sorted:
-            self._sorted[columns] = self._database.sort(self._table, columns)
-        found = self._database.pick(self.name, self._sorted[columns], columns, equal, self.empty)
-        if not found and self.empty is None:
+            self._sorted[columns] = _Neighbours(self._database, self._table, columns)
+        rows = self._sorted[columns].pick(tuple(equal.values()), self.name)
+        if not rows and self.empty is None:
             raise PageError(
                 "no rows left by the filter, and the page declares no text for that (empty:)", query=self.name
             )
-        return found
+        return Result(self.name, self.columns, rows, self.empty)
 
     @cached_property
     def _all(self) -> tuple[Row, ...]:
-        return self._database.pick(self.name, self._table, (), {}, self.empty).rows
+        return self._database.read(self.name, self._table).rows
+
+
+class _Neighbours:
+    """A stored table in the order of some columns, read a stretch at a time: pages ask for one key after the other."""
+
+    def __init__(self, database: Database, table: str, columns: Sequence[str]) -> None:
+        self._database = database
+        self._table, self._keys = database.sort(table, columns)
+        self._numbers = {key: number for number, (key, _, _) in enumerate(self._keys)}
+        self._held: dict[tuple[Any, ...], Sequence[Row]] = {}
+
+    def pick(self, key: tuple[Any, ...], name: str) -> Sequence[Row]:
+        """The rows of this key."""
+        if key not in self._numbers:
+            return ()
+        if key not in self._held:
+            start = self._numbers[key]
+            _, first, last = self._keys[start]
+            stretch = [part for part in self._keys[start : start + _LARGE] if part[2] <= max(last, first + _LARGE)]
+            rows = self._database.read(name, self._table, (first, stretch[-1][2])).rows
+            self._held = {held: rows[begin - first : end - first + 1] for held, begin, end in stretch}
+        return self._held[key]
 
 
 # ----------------------------------------------------------------------------------------------------------
@@ -224,6 +250,10 @@ class Database:
         _check_relations(tree["statements"][0]["node"], frozenset(), marts)
         return frozenset(statements[0].named_parameters), frozenset(marts)
 
+    def parameters(self, sql: str) -> frozenset[str]:
+        """The names of a statement's bound parameters."""
+        return frozenset(self._connection.extract_statements(sql)[0].named_parameters)
+
     def store(self, name: str, sql: str, empty: str | None = None) -> Result:
         """As ``select``, for a query whose rows many pages share: a large result stays here, see StoredResult."""
         table = f"stored_{next(self._numbers)}"
@@ -239,27 +269,34 @@ class Database:
         count = counted[0] if counted else 0
         if count > _LARGE:
             return StoredResult(name, columns, empty, table, count, self)
-        result = self.pick(name, table, (), {}, empty)
+        result = self.read(name, table, empty=empty)
         self._connection.execute(f"drop table {table}")
         return result
 
-    def sort(self, table: str, columns: Sequence[str]) -> str:
-        """A copy of a stored table in the order of these columns, so that a few blocks hold what is picked."""
+    def sort(self, table: str, columns: Sequence[str]) -> tuple[str, list[tuple[tuple[Any, ...], int, int]]]:
+        """A copy of a stored table in the order of these columns; its keys with their first and last place there."""
         copy = f"stored_{next(self._numbers)}"
-        order = ", ".join([*(f'"{column}"' for column in columns), _PLACE])
-        self._connection.execute(f"create temp table {copy} as select * from {table} order by {order}")
-        return copy
-
-    def pick(
-        self, name: str, table: str, columns: Sequence[str], equal: Mapping[str, Any], empty: str | None
-    ) -> Result:
-        """Rows of a stored table whose columns equal these values."""
-        tests = [f'"{column}" is null' if equal[column] is None else f'"{column}" = ${column}' for column in columns]
-        bound = {column: equal[column] for column in columns if equal[column] is not None}
-        condition = f"where {' and '.join(tests)}" if tests else ""
-        return self.select(
-            name, f"select * exclude ({_PLACE}) from {table} {condition} order by {_PLACE}", bound, empty
+        names = ", ".join(f'"{column}"' for column in columns)
+        self._connection.execute(
+            f"create temp table {copy} as select * replace (row_number() over (order by {names}, {_PLACE}) as {_PLACE}) "
+            f"from {table} order by {names}, {_PLACE}"
         )
+        found = self._connection.execute(
+            f"select {names}, min({_PLACE}) as first, max({_PLACE}) from {copy} group by {names} order by first"
+        )
+        return copy, [(tuple(key), first, last) for *key, first, last in found.fetchall()]
+
+    def read(self, name: str, table: str, places: tuple[int, int] | None = None, empty: str | None = None) -> Result:
+        """Rows of a stored table in its order, all or those from one place to another."""
+        condition = f"where {_PLACE} between {places[0]} and {places[1]}" if places else ""
+        return self.select(name, f"select * exclude ({_PLACE}) from {table} {condition} order by {_PLACE}", None, empty)
+
+    def keep(self, name: str, sql: str, bound: Mapping[str, Any]) -> None:
+        """Put the rows of a query into its table (see page_table), in the place of those of another page."""
+        try:
+            self._connection.execute(f"create or replace temp table {page_table(name)} as (\n{sql}\n)", dict(bound))
+        except duckdb.Error as error:
+            raise PageError(first_line(error), query=name) from None
 
     def select(self, name: str, sql: str, bound: Mapping[str, Any] | None = None, empty: str | None = None) -> Result:
         """Run the query; ``bound`` holds exactly the statement's parameters."""
@@ -327,7 +364,11 @@ def _check_table(node: Mapping[str, Any], known: frozenset[str], marts: set[str]
 
 @dataclass(frozen=True)
 class Query:
-    """A page's named query: its line, its SQL, and once resolved its parameters, the queries and marts it reads."""
+    """A page's named query: its line, its SQL, and once resolved its parameters, the queries and marts it reads.
+
+    Chained queries with parameters are no part of the resolved SQL, which names their tables: ``kept`` lists them in
+    the order they build on each other, ``own`` are the parameters that remain.
+    """
 
     name: str
     line: int
@@ -335,6 +376,13 @@ class Query:
     bound: frozenset[str] = frozenset()
     reads: tuple[str, ...] = ()
     marts: frozenset[str] = frozenset()
+    kept: tuple[str, ...] = ()
+    own: frozenset[str] = frozenset()
+
+
+def page_table(name: str) -> str:
+    """The table that holds the rows of a chained query with parameters while one page is rendered."""
+    return f"page_{name}"
 
 
 def resolve(queries: Mapping[str, Query], database: Database) -> dict[str, Query]:
@@ -343,6 +391,7 @@ def resolve(queries: Mapping[str, Query], database: Database) -> dict[str, Query
     Raises PageError for a name that is missing, a circle, or anything the database refuses.
     """
     resolved: dict[str, Query] = {}
+    whole: dict[str, str] = {}  # with every reference written out
 
     def visit(name: str, path: tuple[str, ...]) -> Query:
         query = queries[name]
@@ -355,13 +404,18 @@ def resolve(queries: Mapping[str, Query], database: Database) -> dict[str, Query
             if unknown is not None:
                 message = f"${{{unknown}}} names no query of this page; there are: {', '.join(queries)}"
                 raise PageError(message, None, query.line, name)
-            parts = {other: visit(other, (*path, name)).sql for other in reads}
-            sql = _REFERENCE.sub(lambda match: f"(\n{parts[match[1]]}\n)", query.sql)
+            others = [visit(other, (*path, name)) for other in reads]
+            kept = dict.fromkeys(step for other in others if other.bound for step in (*other.kept, other.name))
+            whole[name] = _REFERENCE.sub(lambda match: f"(\n{whole[match[1]]}\n)", query.sql)
+            sql = _REFERENCE.sub(
+                lambda match: page_table(match[1]) if match[1] in kept else f"(\n{whole[match[1]]}\n)", query.sql
+            )
             try:
-                bound, marts = database.check(sql)
+                bound, marts = database.check(whole[name])
             except PageError as error:
                 raise error.at(line=query.line, query=name) from None
-            resolved[name] = Query(name, query.line, sql, bound, reads, marts)
+            own = database.parameters(sql)
+            resolved[name] = Query(name, query.line, sql, bound, reads, marts, tuple(kept), own)
         return resolved[name]
 
     return {name: visit(name, ()) for name in queries}

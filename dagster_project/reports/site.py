@@ -100,7 +100,8 @@ class Site:
         self._check_links()
         self._region = self._database.select("mart_region", "select * from mart_region").only("mart_region")
         self._variants = {source: self._list_variants(page) for source, page in self._pages.items()}
-        self._files = {source: list(variants.values()) for source, variants in self._variants.items()}
+        # in the order of their parameters, in which large results are read best
+        self._files = {source: [variants[key] for key in sorted(variants)] for source, variants in self._variants.items()}
         self._check_outputs()
 
     def close(self) -> None:
@@ -248,7 +249,7 @@ class Site:
             return {(): (page.source[: -len(".md")] + ".html", None)}
         query = page.first_query
         variants: dict[tuple[Any, ...], tuple[str, Row | None]] = {}
-        result = self._run(compiled, query.name, None)
+        result = self._run(compiled, query.name, None, set())
         try:
             result.require(page.parameters)
             for row in result:
@@ -283,7 +284,8 @@ class Site:
         components = Components(self, root, path)
         context: dict[str, Any] = {name: getattr(components, name) for name in Components.names()}
         context |= {"region": self._region, "params": row}
-        context |= {name: self._run(compiled, name, row) for name in compiled.used}
+        kept: set[str] = set()
+        context |= {name: self._run(compiled, name, row, kept) for name in compiled.used}
         said = {
             key: _fill_text(page, template, context, lambda _: (page.source, 1)).strip()
             for key, template in compiled.texts.items()
@@ -301,8 +303,11 @@ class Site:
         entry = (unescape(said["title"]), unescape(said["search"]), path) if said["search"] else None
         return Rendered(path, str(html), components.files, entry)
 
-    def _run(self, compiled: _Compiled, name: str, row: Row | None) -> Result:
-        """The query's rows for this page; a query without parameters runs once for all pages of a source."""
+    def _run(self, compiled: _Compiled, name: str, row: Row | None, kept: set[str]) -> Result:
+        """The query's rows for this page; a query without parameters runs once for all pages of a source.
+
+        ``kept`` are the chained queries whose rows this page has in tables already.
+        """
         page, query = compiled.page, compiled.queries[name]
         if (page.source, name) in self._results:
             return self._results[page.source, name]
@@ -312,7 +317,10 @@ class Site:
             if unknown:
                 known = ", ".join(f"${name}" for name in available) or "none on this page"
                 raise PageError(f"unknown parameter ${unknown[0]}; there are: {known}")
-            bound = {parameter: available[parameter] for parameter in query.bound}
+            for other in (compiled.queries[step] for step in query.kept if step not in kept):
+                self._database.keep(other.name, other.sql, {parameter: available[parameter] for parameter in other.own})
+                kept.add(other.name)
+            bound = {parameter: available[parameter] for parameter in query.own}
             if row is not None and not query.bound:
                 result = self._database.store(name, query.sql, page.empty.get(name))
             else:

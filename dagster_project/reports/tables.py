@@ -97,7 +97,8 @@ class TableComponents(Kit):
         text_file = io.StringIO()
         writer = csv.writer(text_file, delimiter=";", lineterminator="\r\n")
         writer.writerow([label for _, label in chosen])
-        writer.writerows([csv_text(row[column]) for column, _ in chosen] for row in result)
+        columns_written = [column for column, _ in chosen]
+        writer.writerows(map(csv_text, row.pick(columns_written)) for row in result)
         path = f"{self._path.removesuffix('.html')}-{ascii_name(name)}.csv"
         self.files[path] = text_file.getvalue().encode("utf-8-sig")
         address = path.rsplit("/", 1)[-1]
@@ -136,6 +137,8 @@ class TableComponents(Kit):
 
 def csv_text(value: Any) -> str:
     """A value as German Excel reads it; a text that would be taken for a formula gets an apostrophe before it."""
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(_FORMULA_SIGNS) else value
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -144,8 +147,7 @@ def csv_text(value: Any) -> str:
         return repr(value).removesuffix(".0").replace(".", ",")
     if isinstance(value, date):
         return value.isoformat()
-    text = str(value)
-    return f"'{text}" if text.startswith(_FORMULA_SIGNS) else text
+    return csv_text(str(value))
 
 
 def _is_empty_interval(column: Column, result: Result) -> bool:
