@@ -19,13 +19,13 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from dagster_project import declarations
+from dagster_project import cli_sender, declarations
+from dagster_project.cli_outcome import DONE, GATE_CLOSED, OUR_ERROR, WRONG_INPUT, print_json
 from dagster_project.declarations import DeclarationError, Declarations
 from dagster_project.settings import RegionData, dagster_home, exclusive, project, region_data
 
-DONE, GATE_CLOSED, WRONG_INPUT, OUR_ERROR = 0, 1, 2, 3
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}  # our own log speaks to the screen
-INPUT_ERRORS = ("GeographyError", "DeclarationError", "NotProtectable", "Contradiction")
+INPUT_ERRORS = ("GeographyError", "DeclarationError", "NotProtectable", "Contradiction", "KeyMistake")
 
 log = logging.getLogger("sozialraum")
 
@@ -76,18 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     pages.add_argument("output", type=Path, nargs="?", help="folder of the site; else the region's own")
     pages.add_argument("--serve", action="store_true", help="for authors: show the site here and rebuild it on save")
     pages.add_argument("--port", type=int, default=8000, help="where --serve listens, on this computer only")
-    check = add("check-delivery", _check_delivery, "Check a file against its contract, before it is sent.", "")
-    check.add_argument("file", type=Path)
-    check.add_argument("--contract", type=Path, required=True, metavar="FILE", help="the contract's YAML file")
-    check.add_argument("--region", help="a declared region or its folder; else the folder above the contract's")
-    check.add_argument("--sender", help="who delivers; else as the file lies in an inbox, or the only municipality")
-    check.add_argument("--areas", type=Path, metavar="FILE", help="CSV or Parquet with the areas of a table")
-    check.add_argument("--streets", type=Path, metavar="FILE", help="the street register for addresses")
-    contract = add("contract", _contract, "Print a contract in a form that other tools read.", "", reads=False)
-    contract.add_argument("contract", metavar="ID")
-    contract.add_argument("--region", required=True)
-    contract.add_argument("--format", choices=["table-schema"], default="table-schema")
-    contract.add_argument("--file", type=Path, help="name of a delivery: its layout and reference date, not the first")
+    cli_sender.add_commands(add)
     forget = add("forget", _forget, "Delete original files that are past their retention.")
     forget.add_argument("--today", type=date.fromisoformat, default=None, metavar="DATE")
     forget.add_argument("--dry-run", action="store_true", help="only say what would be deleted")
@@ -117,7 +106,7 @@ def _check(options: argparse.Namespace) -> int:
             mistakes += [mistake for mistake in error.mistakes if mistake not in mistakes]
     seconds = round(time.perf_counter() - started, 3)
     if options.json:
-        _print_json({"regions": counts, "mistakes": [asdict(mistake) for mistake in mistakes], "seconds": seconds})
+        print_json({"regions": counts, "mistakes": [asdict(mistake) for mistake in mistakes], "seconds": seconds})
     else:
         for mistake in mistakes:
             print(mistake, file=sys.stderr)
@@ -265,52 +254,6 @@ def _text(error: Any) -> str:
 # ---------------------------------------------------------------- with those who deliver
 
 
-def _check_delivery(options: argparse.Namespace) -> int:
-    from dagster_project import sender, sharing
-
-    folder = None
-    if options.region:
-        folder = Path(options.region) if Path(options.region).is_dir() else project().sources / options.region
-    try:
-        checked = sender.check_delivery(
-            options.file,
-            options.contract,
-            region_folder=folder,
-            sender=options.sender,
-            areas=options.areas,
-            streets=options.streets,
-        )
-    except sender.WrongUse as error:
-        print(error, file=sys.stderr)
-        return WRONG_INPUT
-    if options.json:
-        _print_json(sharing.check_as_json(checked.receipt, checked.faults, checked.unchecked))
-    else:
-        print(sharing.check_text(checked.receipt, checked.faults, checked.unchecked, checked.contract))
-    return GATE_CLOSED if checked.verdict == "rejected" else DONE
-
-
-def _contract(options: argparse.Namespace) -> int:
-    from dagster_project import landing, sharing
-
-    declared = declarations.load(project(), options.region)
-    contract = declared.contracts.get(options.contract)
-    if contract is None:
-        print(f"There is no contract {options.contract}; declared: {', '.join(declared.contracts)}", file=sys.stderr)
-        return WRONG_INPUT
-    if options.file is None:
-        _print_json(sharing.table_schema(contract, contract.files[0]))
-        return DONE
-    arrival = landing.claimed(options.file, "", contract)
-    if arrival is None:
-        names = "\n".join(f"  {layout.name}" for layout in contract.files)
-        print(f"{options.file.name} is no name of {contract.id}; its names:\n{names}", file=sys.stderr)
-        return WRONG_INPUT
-    days = sharing.Days(arrival.reference_date, landing.last_day(arrival.period))
-    _print_json(sharing.table_schema(contract, arrival.layout, days))
-    return DONE
-
-
 def _forget(options: argparse.Namespace) -> int:
     from dagster_project import landing, retention
 
@@ -338,7 +281,7 @@ def _forget(options: argparse.Namespace) -> int:
             print(f"Nicht gelöscht: {error}", file=sys.stderr)
             return WRONG_INPUT
     if options.json:
-        _print_json({"dry_run": options.dry_run, "forgotten": forgotten})
+        print_json({"dry_run": options.dry_run, "forgotten": forgotten})
         return DONE
     done = "würden gelöscht" if options.dry_run else "gelöscht"
     for entry in forgotten:
@@ -369,7 +312,7 @@ def _status(options: argparse.Namespace) -> int:
     report = {"region": options.region, "release": standing.id if standing else None, "sources": sources,
               "findings": open_findings}  # fmt: skip
     if options.json:
-        _print_json(report)
+        print_json(report)
         return DONE
     print(f"Region {declared.region.name}: Veröffentlichung {report['release'] or 'noch keine'}")
     for source, state in sources.items():
@@ -386,7 +329,7 @@ def _releases(options: argparse.Namespace) -> int:
 
     found = release.releases(region_data(options.region))
     if options.json:
-        _print_json([{name: item[name] for name in ("id", "created_at", "in_force", "tables")} for item in found])
+        print_json([{name: item[name] for name in ("id", "created_at", "in_force", "tables")} for item in found])
     else:
         for item in found:
             print(f"{'*' if item['in_force'] else ' '} {item['id']}  {item['created_at']}  {item['pages']} Seiten")
@@ -414,7 +357,7 @@ def _diff(options: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return WRONG_INPUT
     if options.json:
-        _print_json(difference)
+        print_json(difference)
     else:
         for part, change in difference.items():
             print(f"{part}: {json.dumps(change, ensure_ascii=False)}")
@@ -469,15 +412,11 @@ def _doctor(options: argparse.Namespace) -> int:
         "cpu_count": os.cpu_count(),
     }
     if options.json:
-        _print_json(report)
+        print_json(report)
     else:
         for name, value in report.items():
             print(f"{name}: {value}")
     return DONE
-
-
-def _print_json(content: Any) -> None:
-    print(json.dumps(content, ensure_ascii=False, indent=2, default=str))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from typing import Any
 import duckdb
 import pandas as pd
 
-from dagster_project import area_rows, reading, record_rows
+from dagster_project import area_rows, packages, reading, record_rows
 from dagster_project.area_rows import accept_area_rows
 from dagster_project.declarations import Contract, FileLayout, Region
 from dagster_project.reading import Breach, Counts, Layout, Unreadable, read_lines, texts
@@ -67,7 +67,7 @@ class Receipt:
     """What became of a delivery; `reasons` are German sentences for its sender, `rules` its faults by rule,
     `corrections` what was mended without asking, by column.
 
-    `rules` is filled in where the receipt is written out for the sender.
+    `rules` is filled in where the receipt is written out for the sender. `packed_at`: when its package was made.
     """
 
     delivery: str
@@ -84,6 +84,7 @@ class Receipt:
     sha256: str
     landed_at: str
     fingerprint: str
+    packed_at: str = ""
     missing_areas_at_most: float = 0.0
     verdict: str = "rejected"
     rows_read: int = 0
@@ -101,12 +102,22 @@ class Receipt:
 
 
 @dataclass(frozen=True)
+class Opening:
+    """What opens a package: the keys its sender signs with, when the last one was made, our own key to decrypt."""
+
+    public_keys: tuple[str, ...] = ()
+    packed_after: str = ""
+    age_key: Path | None = None
+
+
+@dataclass(frozen=True)
 class CheckedFile:
-    """What the check of one file found; `reasons` are German sentences."""
+    """What the check of one file found; `reasons` are German sentences, `packed_at` is when its package was made."""
 
     verdict: str
     counts: Counts
     reasons: list[str]
+    packed_at: str = ""
 
 
 # ---------------------------------------------------------------- what lies in the inbox
@@ -164,7 +175,7 @@ def _files(region: Region, folder: str, inbox: Path) -> list[tuple[str, Path]]:
 def claimed(path: Path, municipality: str, contract: Contract) -> Arrival | None:
     """The file as the contract's layout of that name reads it; None where there is none or its name tells no period."""
     for layout in contract.files:
-        match = re.fullmatch(layout.name, path.name)
+        match = re.fullmatch(layout.name, packages.inner_name(path))
         if match:
             period = layout.period.format(**match.groupdict())
             try:
@@ -218,14 +229,18 @@ def land(region: Region, contract: Contract, data: RegionData) -> list[Receipt]:
     with _database(region, contract, data, len(waiting)) as database:
         _write_columns(database, contract, data)
 
-        def land_one(arrival: Arrival, receipt: Receipt, repeated: Breach | None = None) -> None:
-            receipts[receipt.delivery] = _landed(database, region, contract, arrival, receipt, repeated, data)
+        def land_one(
+            arrival: Arrival, receipt: Receipt, repeated: Breach | None = None, packed_after: str = ""
+        ) -> None:
+            opening = Opening(region.public_keys_of(arrival.municipality), packed_after, data.age_key)
+            receipts[receipt.delivery] = _landed(database, region, contract, arrival, receipt, repeated, opening, data)
 
-        twice = [item for item in waiting if _same_content(item[1], receipts)]
+        # the verdict on these hangs on that of others
+        later = [item for item in waiting if _same_content(item[1], receipts) or packages.is_package(item[0].path)]
         with ThreadPoolExecutor(WORKERS) as workers:
-            list(workers.map(lambda item: land_one(*item), (item for item in waiting if item not in twice)))
-        for arrival, receipt in twice:  # its verdict hangs on that of the others
-            land_one(arrival, receipt, _repeated_content(receipt, receipts))
+            list(workers.map(lambda item: land_one(*item), (item for item in waiting if item not in later)))
+        for arrival, receipt in later:
+            land_one(arrival, receipt, _repeated_content(receipt, receipts), _last_packed(receipt, receipts))
     return sorted(receipts.values(), key=lambda receipt: (receipt.about, receipt.version))
 
 
@@ -337,6 +352,7 @@ def _landed(
     arrival: Arrival,
     receipt: Receipt,
     repeated: Breach | None,
+    opening: Opening,
     data: RegionData,
 ) -> Receipt:
     """Read, check and store one file; its receipt is written last, so that a killed run lands it again.
@@ -349,7 +365,7 @@ def _landed(
             _know_areas(connection, region, contract, receipt, data)
 
         if repeated is None:
-            checked = check_file(connection, contract, arrival, data.root, know_places)
+            checked = check_file(connection, contract, arrival, data.root, know_places, opening)
         else:
             checked = _unread(connection, [repeated])
         landed = _counted(receipt, checked)
@@ -364,8 +380,9 @@ def check_file(
     arrival: Arrival,
     workspace: Path,
     know_places: Callable[[], None],
+    opening: Opening,
 ) -> CheckedFile:
-    """Read and judge one file against its contract; needs no data folder, and stores nothing.
+    """Read and judge one file, plain or packed, against its contract; needs no data folder, and stores nothing.
 
     `know_places` is called when the rows stand in `line` of the connection; it creates what they may speak
     of: `expected_area(area)` for a table, `street_range` and `municipality` for records (see `area_rows` and
@@ -373,14 +390,18 @@ def check_file(
     `workspace` is a folder for a transcoded copy, which is gone afterwards.
     """
     layout = Layout(contract, arrival.layout)
+    sender = packages.Sender(contract.id, arrival.municipality, arrival.period, opening.public_keys)
     try:
         facts = record_facts(layout, last_day(arrival.period)) if contract.shape == "records" else texts(layout)
-        read_lines(connection, arrival.path, layout, workspace, facts)
-        know_places()
-        counts = _accept(connection, layout, arrival)
+        with packages.opened(arrival.path, sender, workspace, opening.age_key, opening.packed_after) as file:
+            read_lines(connection, file.path, layout, workspace, facts)
+            know_places()
+            counts = _accept(connection, layout, arrival)
+    except packages.Refused as error:
+        return _unread(connection, [Breach(error.rule, str(error))])
     except Unreadable as error:
         return _unread(connection, error.breaches)
-    return _judged(connection, contract, counts)
+    return replace(_judged(connection, contract, counts), packed_at=file.packed_at)
 
 
 def _unread(connection: duckdb.DuckDBPyConnection, breaches: Sequence[Breach]) -> CheckedFile:
@@ -436,6 +457,12 @@ def _repeated_content(receipt: Receipt, receipts: dict[str, Receipt]) -> Breach 
     return None
 
 
+def _last_packed(receipt: Receipt, receipts: dict[str, Receipt]) -> str:
+    """When the newest package about the same that was taken before was made."""
+    before = [other for other in receipts.values() if other.about == receipt.about and other.version < receipt.version]
+    return max((other.packed_at for other in before if other.verdict != "rejected"), default="")
+
+
 def _period_text(layout: Layout, arrival: Arrival) -> str | None:
     period = next((column for column in layout.columns if column.role == "period"), None)
     return arrival.reference_date.strftime(period.format) if period and period.format else arrival.period
@@ -460,6 +487,7 @@ def _counted(receipt: Receipt, checked: CheckedFile) -> Receipt:
     return replace(
         receipt,
         verdict=checked.verdict,
+        packed_at=checked.packed_at,
         reasons=checked.reasons,
         rules=[],
         rows_read=counts.read,

@@ -18,9 +18,9 @@ from typing import Any
 import duckdb
 
 from dagster_project.area_rows import area_key
-from dagster_project.declarations import Contract, DeclarationError, Geography, Mistake, Region
+from dagster_project.declarations import Contract, DeclarationError, FileLayout, Geography, Mistake, Region
 from dagster_project.declarations.yaml_files import AnyDeclared, read_file
-from dagster_project.landing import Arrival, CheckedFile, check_file, claimed
+from dagster_project.landing import Arrival, CheckedFile, Opening, check_file, claimed
 from dagster_project.settings import Project
 from dagster_project.sharing import Fault
 from dagster_project.tables import connect, identifier, literal
@@ -41,6 +41,7 @@ class SenderCheck:
     """
 
     contract: Contract
+    layout: FileLayout
     file_name: str
     source: str
     municipality: str
@@ -60,7 +61,11 @@ class SenderCheck:
     @property
     def receipt(self) -> dict[str, Any]:
         """The fields that a receipt has too."""
-        return {name: value for name, value in vars(self).items() if name not in ("contract", "faults", "unchecked")}
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if name not in ("contract", "layout", "faults", "unchecked")
+        }
 
 
 @dataclass(frozen=True)
@@ -114,7 +119,7 @@ def check_delivery(
     given = _Given(contract, folder, region, areas, streets)
     with tempfile.TemporaryDirectory() as workspace, connect(spill=Path(workspace)) as connection:
         checked = check_file(
-            connection, contract, arrival, Path(workspace), lambda: _know_places(connection, given, arrival)
+            connection, contract, arrival, Path(workspace), lambda: _know_places(connection, given, arrival), Opening()
         )
         faults = _faults(connection, given)
     return _result(arrival, checked, faults, given)
@@ -145,6 +150,7 @@ def _result(arrival: Arrival, checked: CheckedFile, faults: list[Fault], given: 
         )
     return SenderCheck(
         contract=given.contract,
+        layout=arrival.layout,
         file_name=arrival.path.name,
         source=given.contract.id,
         municipality=arrival.municipality,

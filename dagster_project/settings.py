@@ -1,6 +1,7 @@
 """Where everything lies: the project's folders and a region's data folder.
 
-Reads the environment (`SOZIALRAUM_DATA`, `SOZIALRAUM_PROJECT`); writes only lock files.
+Reads the environment (`SOZIALRAUM_DATA`, `SOZIALRAUM_PROJECT`, `SOZIALRAUM_INBOX`, `SOZIALRAUM_AGE_KEY`); writes only
+lock files.
 """
 
 from __future__ import annotations
@@ -62,6 +63,12 @@ class RegionData:
     def geography(self) -> Path:
         """Areas and their ancestors as Parquet (written by `geography`)."""
         return self.root / "geography"
+
+    @property
+    def age_key(self) -> Path | None:
+        """The key that decrypts packages sent to this office: the file that `SOZIALRAUM_AGE_KEY` names."""
+        named = os.environ.get("SOZIALRAUM_AGE_KEY")
+        return Path(named) if named else None
 
     @property
     def raw(self) -> Path:

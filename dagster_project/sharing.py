@@ -1,4 +1,4 @@
-"""What goes back to those who deliver: receipts, the words for every rule, and the contract as a Table Schema.
+"""What goes back to those who deliver: receipts, and the words for every rule.
 
 Reads  receipts/<source>/*.json, quarantine/<source>/*.parquet and reports/templates/receipt.html.j2.
 Writes receipts/<source>/<delivery>.html, and into the receipt's JSON its faults by rule.
@@ -13,14 +13,13 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import date, timedelta
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
-from dagster_project.declarations import Column, Contract, FileLayout
+from dagster_project.declarations import Contract
 from dagster_project.settings import RegionData, project
 from dagster_project.tables import CONFIDENTIAL, connect, literal, read_json, write_json
 
@@ -29,7 +28,6 @@ Receipt = Mapping[str, Any]
 VERDICTS = {"accepted": "angenommen", "partly": "teilweise angenommen", "rejected": "abgelehnt"}
 SHOWN_VALUE = 200  # characters
 SHOWN_ROWS = 20  # of one rule, on the screen
-OLDEST = 120  # years; as landing reads a date of birth
 
 
 @dataclass(frozen=True)
@@ -65,6 +63,35 @@ ADVICE = {
     ),
     "repeated_content": Advice(
         "Inhalt eines anderen Zeitraums", "Die Datei des richtigen Zeitraums unter diesem Namen liefern."
+    ),
+    # its package
+    **dict.fromkeys(
+        (
+            "package_unreadable",
+            "package_path",
+            "package_link",
+            "package_method",
+            "package_repeated_name",
+            "package_too_big",
+            "package_no_sums",
+            "package_wrong_hash",
+            "package_other_files",
+            "package_description",
+            "package_future",
+        ),
+        Advice("Paket nicht angenommen", "Die Datei mit „sozialraum pack-delivery“ neu packen und erneut liefern."),
+    ),
+    **dict.fromkeys(
+        ("package_unsigned", "package_wrong_signer"),
+        Advice("Unterschrift des Pakets", "Mit dem Schlüssel der eigenen Stelle packen, der hier hinterlegt ist."),
+    ),
+    **dict.fromkeys(
+        ("package_other_contract", "package_other_sender", "package_other_period"),
+        Advice("Paket einer anderen Lieferung", "Das Paket im Ordner der Stelle ablegen, zu der es gehört."),
+    ),
+    "package_replayed": Advice("Älteres Paket", "Den neuesten Stand packen und liefern."),
+    "package_not_for_us": Advice(
+        "Nicht für diese Stelle verschlüsselt", "Mit dem öffentlichen Schlüssel der Statistikstelle verschlüsseln."
     ),
     # its rows
     "broken_row": Advice(
@@ -106,14 +133,6 @@ ADVICE = {
 ADDRESS = "Anschrift"
 ADDRESS_RULES = ("unknown_street", "unknown_house_number")
 OTHER_RULE = Advice("Verstoß gegen den Vertrag", "Die genannten Zeilen prüfen und berichtigen.")
-
-
-@dataclass(frozen=True)
-class Days:
-    """The days a delivery speaks of: a period column carries the one, ages are completed on the other."""
-
-    reference_date: date
-    last_day: date
 
 
 @dataclass(frozen=True)
@@ -441,114 +460,3 @@ def _german_period(period: str) -> str:
     if match := re.fullmatch(r"(\d{4})-(\d{2})", period):
         return f"{match[2]}/{match[1]}"
     return period if len(period) == len("2024") else _german_day(period)
-
-
-# ---------------------------------------------------------------- the contract as a Table Schema
-
-
-def table_schema(contract: Contract, layout: FileLayout, days: Days | None = None) -> dict[str, Any]:
-    """One layout of a contract as a Frictionless Table Schema (version 2).
-
-    A field is named as the sender names it: the first alias, or our name; `names` lists all that are taken. With
-    `days` a period column and dates of birth get their bounds. Left out is what a Table Schema cannot say:
-    lost leading zeros, skipped rows, symbols that count only beside others, lists of areas, streets, municipalities.
-    """
-    overriding = {column.name: column for column in layout.columns}
-    columns = [overriding.get(column.name, column) for column in contract.columns]
-    refuses = (layout.other_columns or contract.other_columns) == "refuse"
-    listed = [column for column in columns if refuses or column.role != "ignore"]
-    optional = any(column.role == "ignore" or not column.required for column in listed)
-    match = {(True, True): "superset", (True, False): "equal", (False, True): "partial", (False, False): "subset"}
-    fields = [_field(column, contract, layout, days) for column in listed]
-    keys = [field["name"] for field, column in zip(fields, listed, strict=True) if column.role == "key"]
-    return {
-        "$schema": "https://datapackage.org/profiles/2.0/tableschema.json",
-        "fields": fields,
-        "fieldsMatch": match[refuses, optional],
-        "missingValues": [""],
-        **({"primaryKey": keys} if keys else {}),
-    }
-
-
-def _field(column: Column, contract: Contract, layout: FileLayout, days: Days | None) -> dict[str, Any]:
-    field: dict[str, Any] = {"name": (column.aliases or [column.name])[0], "type": "string"}
-    if column.description:
-        field["description"] = column.description
-    field["names"] = [column.name, *column.aliases]
-    field["role"] = column.role
-    constraints: dict[str, Any] = {}
-    if column.role == "key":
-        constraints = {"required": True}
-    elif column.role == "identifier":
-        constraints = {"unique": True}
-    elif column.role == "address":
-        constraints = _address_constraints(column)
-    elif column.role == "period":
-        constraints = {"required": True}
-        if days and column.format:
-            constraints["enum"] = [days.reference_date.strftime(column.format)]
-    elif column.role in ("value", "attribute"):
-        described, constraints = _described(column, contract, layout, days)
-        field |= described
-    return {**field, "constraints": constraints} if constraints else field
-
-
-def _described(
-    column: Column, contract: Contract, layout: FileLayout, days: Days | None
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Type and constraints of a column that holds facts."""
-    field: dict[str, Any] = {}
-    constraints: dict[str, Any] = {}
-    symbols = _symbols(column, contract, layout)
-    if column.role == "value" and symbols:
-        field = {"missingValues": list(symbols), "symbols": symbols}
-    elif column.role == "value" or not column.may_be_empty:
-        constraints["required"] = True
-    if column.type in ("integer", "number"):
-        field["type"] = column.type
-        if column.type == "number":
-            field["decimalChar"] = layout.decimal or contract.decimal
-        for name, bound in (("minimum", column.minimum), ("maximum", column.maximum)):
-            if bound is not None:
-                constraints[name] = int(bound) if bound == int(bound) else bound
-    elif column.type == "code":
-        field["codes"] = column.codes
-        if column.other_codes:
-            constraints["pattern"] = f"({'|'.join([*map(re.escape, column.codes), column.other_codes])})"
-        else:
-            constraints["enum"] = list(column.codes)
-    elif column.type != "text":
-        field |= {"type": "date", "format": column.format}
-        if column.type != "date" and days and column.format:
-            born_after = _years_before(days.last_day, OLDEST + 1)
-            constraints["minimum"] = (born_after + timedelta(days=1)).strftime(column.format)
-            constraints["maximum"] = days.last_day.strftime(column.format)
-    return field, constraints
-
-
-def _symbols(column: Column, contract: Contract, layout: FileLayout) -> dict[str, str]:
-    """Texts a value column may carry instead of a number, and what they mean."""
-    return {
-        symbol.symbol: symbol.means
-        for symbol in [*contract.symbols, *layout.symbols]
-        if (symbol.columns is None or column.name in symbol.columns) and not symbol.when_all
-    }
-
-
-def _address_constraints(column: Column) -> dict[str, Any]:
-    """A record without municipality is refused; one without a known street is kept."""
-    if column.part == "ags":
-        return {"required": True}
-    if column.pattern and "ags" in re.compile(column.pattern).groupindex:
-        constraints: dict[str, Any] = {"required": True}
-        if column.pattern.startswith("^") and column.pattern.endswith("$"):
-            constraints["pattern"] = re.sub(r"\?P<\w+>", "", column.pattern[1:-1])
-        return constraints
-    return {}
-
-
-def _years_before(day: date, years: int) -> date:
-    try:
-        return day.replace(year=day.year - years)
-    except ValueError:  # 29 February
-        return day.replace(year=day.year - years, day=28)

@@ -26,12 +26,13 @@ import yaml
 from frictionless.formats import CsvControl
 from frictionless.resources import TableResource
 
-from dagster_project import cli, declarations, geography, landing, retention, sender, sharing
+from dagster_project import cli, contract_forms, declarations, geography, landing, retention, sender, sharing
+from dagster_project.contract_forms import Days
 from dagster_project.declarations import Contract, Geography, Region
 from dagster_project.declarations.yaml_files import read_file, read_folder
 from dagster_project.landing import Receipt
 from dagster_project.settings import Project, RegionData
-from dagster_project.sharing import Days, Fault
+from dagster_project.sharing import Fault
 from sources.simulator.run import simulate
 
 SPECIFICATION = town.CHECKOUT / "sources" / "simulator" / "musterkreis.yml"
@@ -746,7 +747,7 @@ def compared(path: Path, region: Path, source: str) -> tuple[sender.SenderCheck,
     arrival = landing.claimed(path, "", check.contract)
     assert arrival is not None
     days = Days(arrival.reference_date, landing.last_day(arrival.period))
-    theirs, header = frictionless_says(path, sharing.table_schema(check.contract, arrival.layout, days))
+    theirs, header = frictionless_says(path, contract_forms.table_schema(check.contract, arrival.layout, days))
     return check, {fault.row for fault in check.faults if fault.row}, theirs, header
 
 
@@ -838,7 +839,7 @@ def test_real_deliveries_are_valid_where_frictionless_says_so(county: Landed) ->
             arrival = landing.claimed(path, receipt.municipality, contract)
             assert arrival is not None
             days = Days(arrival.reference_date, landing.last_day(arrival.period))
-            theirs, header = frictionless_says(path, sharing.table_schema(contract, arrival.layout, days))
+            theirs, header = frictionless_says(path, contract_forms.table_schema(contract, arrival.layout, days))
             faults = [f for f in county.faults(receipt) if f.is_quarantined and f.rule not in beyond]
             assert header == [], path
             assert theirs == {fault.row for fault in faults}, path
@@ -850,7 +851,7 @@ def test_the_schema_of_every_layout_is_well_formed() -> None:
     for folder in sorted((town.CHECKOUT / "sources").glob("*/contracts")):
         for contract in declared_in(folder.parent)[1].values():
             for layout in contract.files:
-                schema = sharing.table_schema(contract, layout)
+                schema = contract_forms.table_schema(contract, layout)
                 assert frictionless.Schema.from_descriptor(schema).fields
                 names = [field["name"] for field in schema["fields"]]
                 assert len(names) == len(set(names))
@@ -863,7 +864,7 @@ def test_the_command_prints_the_schema(
     monkeypatch.setenv("SOZIALRAUM_PROJECT", str(own_kleinstadt.project.root))
     contract = declarations.load(own_kleinstadt.project, town.REGION).contracts["ewr"]
     assert command("contract", "ewr", "--region", town.REGION, "--format", "table-schema") == 0
-    assert json.loads(capsys.readouterr().out) == sharing.table_schema(contract, contract.files[0])
+    assert json.loads(capsys.readouterr().out) == contract_forms.table_schema(contract, contract.files[0])
     name = own_kleinstadt.register(2011).name
     assert command("contract", "ewr", "--region", town.REGION, "--file", name) == 0
     assert json.loads(capsys.readouterr().out)["primaryKey"]

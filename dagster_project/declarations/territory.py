@@ -186,9 +186,15 @@ def unallocated(municipality: str) -> str:
     return f"{municipality}{UNALLOCATED}"
 
 
+PublicKey = Annotated[str, Field(pattern=r"^RW[A-Za-z0-9+/]{54}$")]
+
+
 class Municipality(Declared):
     id: str = Field(description="official municipality key, text with leading zeros")
     name: str
+    public_keys: list[PublicKey] = Field(
+        default_factory=list, description="minisign keys, one of which signs its packages; earlier ones stay for theirs"
+    )
 
 
 class Region(Declared):
@@ -202,6 +208,7 @@ class Region(Declared):
     municipality_level: Identifier
     municipalities: list[Municipality] = Field(min_length=1)
     region_sender: str | None = Field(default=None, description="inbox folder of the region's own offices")
+    region_sender_public_keys: list[PublicKey] = Field(default_factory=list, description="of their packages")
     disclosure: Disclosure = Disclosure()
     population: Identifier = Field(description="measure shown as an area's population")
     indicators: list[Identifier] | None = Field(
@@ -209,3 +216,8 @@ class Region(Declared):
     )
     support: Support = Support()
     licence_note: str
+
+    def public_keys_of(self, sender: str) -> tuple[str, ...]:
+        """The keys one of which signs a sender's packages; none where none is declared."""
+        keys = {item.id: item.public_keys for item in self.municipalities}
+        return tuple(self.region_sender_public_keys if sender == self.region_sender else keys.get(sender, []))

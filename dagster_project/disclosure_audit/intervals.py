@@ -233,7 +233,10 @@ def _extreme(solver: Solver, cell: int, sense: int) -> Floats | None:
     """The table in which a cell is least (1) or most (-1); None where no table exists. Starts from the last one."""
     solver.changeColCost(cell, float(sense))
     solver.run()
-    if solver.getModelStatus() not in (OPTIMAL, UNBOUNDED):  # a warm start can lose its way: once more from the beginning
+    if solver.getModelStatus() not in (
+        OPTIMAL,
+        UNBOUNDED,
+    ):  # a warm start can lose its way: once more from the beginning
         solver.clearSolver()
         solver.setOptionValue("presolve", "on")
         solver.run()

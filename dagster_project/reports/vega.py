@@ -176,7 +176,9 @@ def _compiled(form: str) -> dict[str, Any]:
     ``data`` holds pairs: the number of the rows that belong there, or nothing, and the rest.
     """
     vega = _converter().vegalite_to_vega(form, vl_version=VEGA_LITE)
-    named = [(part["name"].removeprefix(_ROWS) if part["name"].startswith(_ROWS) else "", part) for part in vega["data"]]
+    named = [
+        (part["name"].removeprefix(_ROWS) if part["name"].startswith(_ROWS) else "", part) for part in vega["data"]
+    ]
     return {**vega, "data": named}
 
 

@@ -1,0 +1,12 @@
+"""Packages: files that travel between offices, with what they are, hashes of all of it, and who sent them.
+
+`archive` reads and writes a ZIP file that may be hostile, `keys` signs and encrypts, `delivery` packs a department's
+file for the statistics office and opens it there.
+"""
+
+from dagster_project.packages.archive import Refused
+from dagster_project.packages.delivery import Opened, Sender, inner_name, is_package, opened, pack
+from dagster_project.packages.keys import KeyMistake
+from dagster_project.packages.keys import create as create_keys
+
+__all__ = ["KeyMistake", "Opened", "Refused", "Sender", "create_keys", "inner_name", "is_package", "opened", "pack"]
