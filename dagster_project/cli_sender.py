@@ -64,17 +64,20 @@ def _checked(options: argparse.Namespace) -> SenderCheck:
     """The check of a file at its sender. Raises what that raises."""
     from dagster_project import sender
 
-    folder = None
-    if options.region:
-        folder = Path(options.region) if Path(options.region).is_dir() else project().sources / options.region
     return sender.check_delivery(
         options.file,
         options.contract,
-        region_folder=folder,
+        region_folder=_region_folder(options),
         sender=options.sender,
         areas=options.areas,
         streets=options.streets,
     )
+
+
+def _region_folder(options: argparse.Namespace) -> Path | None:
+    if not options.region:
+        return None
+    return Path(options.region) if Path(options.region).is_dir() else project().sources / options.region
 
 
 def _pack_delivery(options: argparse.Namespace) -> int:
@@ -83,13 +86,14 @@ def _pack_delivery(options: argparse.Namespace) -> int:
 
     try:
         checked = _checked(options)
+        deliverer = sender.deliverer(options.file, options.contract, _region_folder(options), options.sender)
         report = sharing.check_as_json(checked.receipt, checked.faults, checked.unchecked)
         print(sharing.check_text(checked.receipt, checked.faults, checked.unchecked, checked.contract), file=sys.stderr)
         if checked.verdict == "rejected":
             return GATE_CLOSED
         package = packages.pack(
             options.file,
-            packages.Sender(checked.contract.id, checked.municipality, checked.period),
+            packages.Sender(checked.contract.id, deliverer, checked.period),
             contract_forms.resource(checked.contract, checked.layout),
             report,
             output=options.output,

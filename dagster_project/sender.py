@@ -125,6 +125,12 @@ def check_delivery(
     return _result(arrival, checked, faults, given)
 
 
+def deliverer(file: Path, contract_file: Path, region_folder: Path | None, chosen: str | None) -> str:
+    """Who delivers a file: a municipality's key, or that of the region's own office. Raises as `check_delivery`."""
+    contract = _declared(contract_file, Contract)
+    return _sender(file, _region(region_folder or contract_file.resolve().parents[1]), contract, chosen)
+
+
 def _faults(connection: duckdb.DuckDBPyConnection, given: _Given) -> list[Fault]:
     found = connection.execute(
         f"""

@@ -27,7 +27,7 @@ event_log_storage: {module: dagster._core.storage.event_log, class: InMemoryEven
 def _own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees or touches the data of whoever runs it."""
     monkeypatch.setenv("SOZIALRAUM_DATA", str(tmp_path / "data"))
-    for name in ("SOZIALRAUM_PROJECT", "SOZIALRAUM_INBOX"):
+    for name in ("SOZIALRAUM_PROJECT", "SOZIALRAUM_INBOX", "SOZIALRAUM_AGE_KEY"):
         monkeypatch.delenv(name, raising=False)
 
 
