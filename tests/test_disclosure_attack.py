@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
+from dagster_project.disclosure_audit.intervals import feasible
 from dagster_project.disclosure_audit.judging import Rule, Truth, exposed
 from dagster_project.disclosure_audit.published import Published, Remainder
 from dagster_project.solver import Program, Solver, solution
@@ -119,12 +120,21 @@ def test_the_audit_finds_exactly_what_brute_force_finds(kind: str, seed: int, ze
     assert by_audit(kind, value, hidden, zeros_printed) == expected
 
 
-def test_halves_prove_nothing() -> None:
-    """Three sums in a ring: 1, 1 and 1 leave halves to a programme, but no whole number at all."""
-    ring = np.array([[1.0, 1, 0], [0, 1, 1], [1, 0, 1]])
-    program = Program(sparse.csr_array(ring), (np.ones(3), np.ones(3)), (np.zeros(3), np.ones(3)), np.zeros(3))
-    assert solution(program) == pytest.approx(np.full(3, 0.5))
-    assert solution(Program(program.matrix, program.rows, program.columns, program.price, np.ones(3, bool))) is None
+@pytest.mark.parametrize(("whole", "highest"), [(True, 1.0), (False, 3.0)])
+def test_halves_prove_nothing(whole: bool, highest: float) -> None:
+    """Six groups, no two of which hold more than one person together: halves would make three people, there is one."""
+    pairs = list(itertools.combinations(range(6), 2))
+    matrix = np.zeros((len(pairs) + 1, 6 + len(pairs) + 1))
+    for row, pair in enumerate(pairs):
+        matrix[row, [*pair, 6 + row]] = 1  # and who is in neither of them
+    matrix[-1, :6], matrix[-1, -1] = 1, -1
+    size = matrix.shape[1]
+    wanted = np.arange(size) == size - 1
+    known = feasible(
+        sparse.csr_array(matrix), np.append(np.ones(len(pairs)), 0), np.full(size, np.nan), np.zeros(size),
+        np.full(size, np.inf), wanted, (np.zeros(size), np.full(size, 3.0)), whole=whole,
+    )  # fmt: skip
+    assert known.high[-1] == pytest.approx(highest)
 
 
 def test_the_solver_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
