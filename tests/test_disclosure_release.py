@@ -292,5 +292,24 @@ def test_a_rule_for_a_source_that_does_not_exist_is_refused(kleinstadt: town.Kle
     assert any("disclosure.sources.nobody" in str(item) for item in json.loads(outcome.text)["mistakes"])
 
 
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ({"method": "rounding", "base": 5}, "method: rounding is not applied"),
+        ({"method": "cell_key"}, "method: cell_key is not applied"),
+        ({"dominance": {"contributors": 1, "percent": 85}}, "dominance is not applied"),
+    ],
+)
+def test_a_method_that_would_have_no_effect_is_refused(
+    kleinstadt: town.Kleinstadt, tmp_path: Path, rule: dict[str, object], said: str
+) -> None:
+    place = Place(kleinstadt.copy(tmp_path), tmp_path / "data")
+    protected(place, sources={"ewr": rule})
+    outcome = place.run("check")
+    assert outcome.code == 2
+    assert said in outcome.text
+    assert "region.yml" in outcome.text
+
+
 def test_nothing_of_the_suppression_is_published() -> None:
     assert set(disclosure.__all__).isdisjoint(disclosure_audit.__all__)
