@@ -1,12 +1,13 @@
 """The audit beside brute force: every whole-numbered table that fits what is printed, one by one.
 
-Reads and writes nothing.
+Writes into pytest's temporary folders.
 """
 
 from __future__ import annotations
 
 import itertools
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,10 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
+from dagster_project.disclosure_audit import editions
 from dagster_project.disclosure_audit.intervals import feasible
 from dagster_project.disclosure_audit.judging import Rule, Truth, exposed
 from dagster_project.disclosure_audit.published import Published, Remainder
 from dagster_project.solver import Program, Solver, solution
+from dagster_project.tables import write_frame
 
 LEAVES, THRESHOLD = 3, 3
 NODES = LEAVES + 1
@@ -135,6 +138,62 @@ def test_halves_prove_nothing(whole: bool, highest: float) -> None:
         np.full(size, np.inf), wanted, (np.zeros(size), np.full(size, 3.0)), whole=whole,
     )  # fmt: skip
     assert known.high[-1] == pytest.approx(highest)
+
+
+# ---------------------------------------------------------------- two editions of the same people
+
+
+def square(left: float, right: float) -> str:
+    return f"POLYGON (({left} 0, {right} 0, {right} 1, {left} 1, {left} 0))"
+
+
+def two_editions() -> pd.DataFrame:
+    """A border moves from 2 to 1.8, and a strip of west becomes part of east; or it is only drawn again."""
+    shapes = {"2010": {"west": (0, 2), "east": (2, 4)}, "2015": {"west": (0, 1.9999), "east": (1.9999, 4)}}
+    moved = {"2020": {"west": (0, 1.8), "east": (1.8, 4)}}
+    rows = [
+        ("g", edition, "fine", 0, area, "all", "town", square(*ends))
+        for edition, areas in (shapes | moved).items()
+        for area, ends in areas.items()
+    ] + [("g", edition, "all", 1, "town", None, None, square(0, 4)) for edition in ("2010", "2015", "2020")]
+    names = ["geography", "edition", "level", "level_rank", "area", "parent_level", "parent", "geometry"]
+    return pd.DataFrame(rows, columns=names).assign(is_unallocated=False, municipality=None)
+
+
+def numbers(edition: str, **areas: int) -> list[dict[str, object]]:
+    return [
+        {"geography": "g", "edition": edition, "level": "all" if area == "town" else "fine", "area": area,
+         "measure": "people", "day": DAY, "years": 1, "number": float(number)}
+        for area, number in areas.items()
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("newer", "after", "proved"),
+    [
+        ("2020", {"west": 39, "east": 61, "town": 100}, 1),  # two people live in the strip
+        ("2020", {"west": 39}, 1),  # one number is enough
+        ("2020", {"west": 20, "east": 80, "town": 100}, 0),  # many do
+        ("2020", {"west": 41, "east": 59, "town": 100}, 0),  # nobody does, and there are two more: nothing to tell
+        ("2020", {"town": 100}, 0),
+        ("2015", {"west": 41, "east": 59, "town": 100}, 0),  # the border was drawn again, no more
+    ],
+)
+def test_the_difference_of_two_editions_is_found(newer: str, after: dict[str, int], proved: int) -> None:
+    """An earlier release printed the old areas; a strip of few people must not follow from the new ones."""
+    printed = pd.DataFrame(numbers("2010", west=41, east=59, town=100) + numbers(newer, **after))
+    found = editions.strips(printed, two_editions(), {"people": THRESHOLD})
+    assert len(found) == proved
+    assert all("Teil von fine west (2010), der in east (2020) liegt: zwischen 2 und 2" in text for text in found)
+
+
+def test_numbers_that_any_release_printed_are_remembered(tmp_path: Path) -> None:
+    entry = pd.DataFrame(numbers("2010", west=41, east=2)).rename(columns={"day": "reference_date", "number": "value"})
+    types = {"geography": "varchar", "edition": "varchar", "level": "varchar", "area": "varchar",
+             "reference_date": "date", "measure": "varchar", "years": "integer", "value": "bigint",
+             "is_printed": "boolean"}  # fmt: skip
+    write_frame(entry.assign(is_printed=entry["area"] == "west"), tmp_path / "first.parquet", types)
+    assert editions.printed_before(tmp_path)[["area", "number"]].to_numpy().tolist() == [["west", 41.0]]
 
 
 def test_the_solver_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:

@@ -43,14 +43,23 @@ class Rule:
     each_way: int
 
 
+def thresholds(declared: Declarations) -> dict[str, int]:
+    """The smallest count that may be shown of every measure of a source that is not public."""
+    rule = declared.region.disclosure
+    found: dict[str, int] = {}
+    for indicator in declared.reported_indicators.values():
+        numerator = indicator.reported.measure if indicator.reported else indicator.numerator
+        for measure, least in ((numerator, rule.numerator_of), (indicator.denominator, rule.denominator_of)):
+            sources = declared.sources_of.get(measure or "", ())
+            if measure and any(declared.contracts[source].publication != "already_public" for source in sources):
+                found[measure] = max(found.get(measure, 0), *(least(source) for source in sources))
+    return found
+
+
 def declared_rule(declared: Declarations, published: Published, truth: Truth) -> Rule:
     """The rule of a region for what is published."""
     rule = declared.region.disclosure
-    numerators, denominators = set(), set()
-    for indicator in declared.reported_indicators.values():
-        numerator = indicator.reported.measure if indicator.reported else indicator.numerator
-        numerators |= {numerator} if numerator else set()
-        denominators |= {indicator.denominator} if indicator.denominator else set()
+    smallest = thresholds(declared)
     part_of = {item.rest: published.measures[item.parts[0]][0] for item in published.remainders}
     threshold, floor = np.zeros(len(published.measures)), np.zeros(len(published.measures))
     few = np.zeros(truth.value.shape, bool)
@@ -61,10 +70,7 @@ def declared_rule(declared: Declarations, published: Published, truth: Truth) ->
         if place in part_of:
             threshold[place] = max(rule.remainder_of(source) for source in sources)
             continue
-        threshold[place] = max(
-            max((rule.numerator_of(source) for source in sources if name in numerators), default=0),
-            max((rule.denominator_of(source) for source in sources if name in denominators), default=0),
-        )
+        threshold[place] = smallest.get(name, 0)
         floor[place] = float(all(rule.zeros_of(source) == "always_printed" for source in sources))
         residents = (declared.region.population, day, years)
         if name != declared.region.population and residents in published.measures:

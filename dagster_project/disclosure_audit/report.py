@@ -1,8 +1,8 @@
 """The independent audit: whether anybody can learn from a release what must not be known.
 
-Reads  the marts of a release, public declarations, geography/area.parquet, which counts were carried over from other
-       boundaries (core/core_disclosure_conversion.parquet), and protection/count.parquet: the true counts, only to
-       tell which intervals matter and what recipients know themselves.
+Reads  the marts of a release, public declarations, geography/area.parquet, ledger/*.parquet (what earlier releases
+       printed), which counts were carried over from other boundaries (core/core_disclosure_conversion.parquet), and
+       protection/count.parquet: the true counts, only to tell which intervals matter and what recipients know.
 Writes mart_disclosure_audit.parquet beside the marts: per audience how many numbers there are and are hidden, and how
        narrow the narrowest interval is. Never which cells were sensitive.
 
@@ -21,8 +21,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from dagster_project.declarations import Declarations
+from dagster_project.disclosure_audit import editions
 from dagster_project.disclosure_audit.intervals import Memory
-from dagster_project.disclosure_audit.judging import Truth, declared_rule
+from dagster_project.disclosure_audit.judging import Truth, declared_rule, thresholds
 from dagster_project.disclosure_audit.judging import exposed as exposed_to
 from dagster_project.disclosure_audit.published import AREA, Published, beside_hidden, collect
 from dagster_project.settings import RegionData
@@ -80,10 +81,13 @@ def audit(declared: Declarations, marts: Path, data: RegionData) -> Report:
     started = time.perf_counter()
     true = read_frame(data.protection / "count.parquet")
     conversions = read_frame(data.core / "core_disclosure_conversion.parquet")
-    geography = read_frame(data.geography / "area.parquet", "* exclude (geometry)")
+    geography = read_frame(data.geography / "area.parquet")
     published = collect(declared, marts, geography, true, conversions)
     truth = _truth(published, true)
     exposed = [Exposed(PUBLIC, ", ".join(found.values())) for found in beside_hidden(declared, marts)]
+    exposed += [
+        Exposed(PUBLIC, where) for where in _between_editions(declared, published, geography, conversions, data)
+    ]
     rows = []
     memory: Memory = {}
     measured = declared_rule(declared, published, truth)
@@ -171,3 +175,25 @@ def _audiences(declared: Declarations, published: Published) -> list[tuple[str, 
             for other in keys[number + 1 :]
         ]
     return found
+
+
+def _between_editions(
+    declared: Declarations, published: Published, geography: pd.DataFrame, conversions: pd.DataFrame, data: RegionData
+) -> list[str]:
+    """What these marts and earlier releases tell together of people between two editions."""
+    node, place = np.nonzero(~np.isnan(published.printed))
+    measures = pd.DataFrame(published.measures, columns=editions.MEASURE)
+    now = pd.concat(
+        [
+            published.areas.loc[node, AREA].reset_index(drop=True),
+            measures.loc[place].reset_index(drop=True),
+            pd.DataFrame({"number": published.printed[node, place]}),
+        ],
+        axis=1,
+    )
+    every = pd.concat([now, editions.printed_before(data.ledger)], ignore_index=True)
+    every = every.drop_duplicates([*AREA, *editions.MEASURE])
+    carried = conversions.assign(day=pd.to_datetime(conversions["reference_date"]).dt.date)
+    keys = [*AREA, "measure", "day"]
+    own = every.merge(carried[keys].drop_duplicates().assign(is_carried=True), on=keys, how="left")
+    return editions.strips(own[own["is_carried"].isna()], geography, thresholds(declared))
