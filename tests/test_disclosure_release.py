@@ -20,7 +20,8 @@ from runs import Place
 from dagster_project import cli, declarations, disclosure, disclosure_audit
 from dagster_project.declarations.disclosure import parsed_relation
 from dagster_project.disclosure.cells import sheets
-from dagster_project.tables import read_frame
+from dagster_project.settings import RegionData
+from dagster_project.tables import read_frame, write_frame
 
 pytestmark = pytest.mark.slow
 
@@ -269,6 +270,32 @@ def test_a_number_its_source_keeps_back_is_completed_and_sensitive(declared: dec
     (sheet,) = sheets(declared, counts(population=[None, 40, 42]), NO_CONVERSIONS, AREAS)
     assert sheet.value[:, 0].tolist() == [2, 40, 42]
     assert sheet.given[:, 0].tolist() == [False, True, True]
+
+
+def test_people_of_no_address_are_protected_like_others(declared: declarations.Declarations, tmp_path: Path) -> None:
+    """Two people nobody could place: hidden, and so is an area, or the town's sum would tell them. No rate is shown of
+    them, so their part of one needs nothing; but it must not follow from the areas either."""
+    nowhere = {"area": "x", "is_unallocated": True}
+    areas = pd.concat([AREAS, AREAS.iloc[[0]].assign(**nowhere)], ignore_index=True)
+    areas = areas.assign(is_published=True, geometry=None)
+    three = counts(population=[30, 40, 72], population_under_18=[10, 12, 23])
+    extra = three[three["area"] == "a"].assign(area="x", value=[2, 1])
+    data = RegionData(tmp_path / "data", tmp_path)
+    text = dict.fromkeys(("geography", "edition", "level", "area", "period", "measure"), "varchar")
+    cell = {**text, "reference_date": "date", "value": "double"}
+    source = dict.fromkeys(("source_geography", "source_edition", "source_level", "source_area"), "varchar")
+    write_frame(pd.concat([three, extra]), data.core / "core_disclosure_cell.parquet", cell)
+    none = three.iloc[:0].assign(**dict.fromkeys(source))
+    write_frame(none, data.core / "core_disclosure_conversion.parquet", {**cell, **source})
+    kinds = {"level_rank": "bigint", "is_published": "boolean", "is_unallocated": "boolean"}
+    types = {name: kinds.get(name, "varchar") for name in areas.columns}
+    write_frame(areas, data.geography / "area.parquet", types)
+    disclosure.protect(declared, data)
+    found = read_frame(data.protection / "count.parquet")
+    hidden = {measure: set(own.loc[own["is_hidden"], "area"]) for measure, own in found.groupby("measure")}
+    assert "x" in hidden["population"]
+    assert hidden["population"] & {"a", "b"}
+    assert hidden["population_under_18"] & {"a", "b", "z"}
 
 
 @pytest.mark.parametrize("text", ["a = a + b", "a == b", "a = ", "= b", "a > b", "A = b", "a = b + b"])

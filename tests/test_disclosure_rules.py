@@ -146,3 +146,42 @@ def test_a_lower_threshold_hides_less(released: Place, tmp_path: Path) -> None:
         declare(copy, sources={"ewr": {"numerator": numerator}})
         hidden.append(disclosure.protect(load(copy), copy.data).hidden_counts)
     assert hidden[0] < hidden[1]
+
+
+# ---------------------------------------------------------------- wrong input
+
+
+def changed(place: Place, area: str, **columns: str) -> Path:
+    """Other counts of an area in the newest delivery."""
+    path = place.town.inbox / "stadt" / "ewr" / place.town.register(max(town.YEARS)).name
+    frame = pd.read_csv(path, sep=";", dtype=str, keep_default_na=False)
+    row = frame["RAUMID"].str.zfill(8) == area
+    assert row.any()
+    for name, value in columns.items():
+        frame.loc[row, name] = value
+    frame.to_csv(path, sep=";", index=False)
+    return path
+
+
+def test_a_negative_count_is_named_and_nothing_is_lost(released: Place, tmp_path: Path) -> None:
+    """Gate 1 keeps the delivery out; the last good one stays in force, and so does the release."""
+    place = released.copy(tmp_path / "negative")
+    before = place.in_force()
+    changed(place, "01010101", E_E="-5")
+    outcome = place.run()
+    assert outcome.code == cli.GATE_CLOSED
+    assert "Zeile 2, Spalte e_e, Wert „-5“" in outcome.text
+    assert place.in_force() == before
+
+
+def test_parts_above_their_whole_are_named_and_nothing_is_released(released: Place, tmp_path: Path) -> None:
+    """Where no check of the source looks at its sums, the protection refuses to calculate with them."""
+    place = released.copy(tmp_path / "contradiction")
+    before = place.in_force()
+    (place.town.project.expectations / "ewr.yml").unlink()
+    changed(place, "01010101", E_E="100")
+    outcome = place.run()
+    assert outcome.code == cli.WRONG_INPUT
+    assert "planungsraum 01010101 am 31.12.2020: population 100" in outcome.text
+    assert "Bitte berichtigen lassen." in outcome.text
+    assert place.in_force() == before
