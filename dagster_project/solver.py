@@ -34,10 +34,10 @@ class Program:
 
 
 class Solver(highspy.Highs):
-    """HiGHS without a word on the screen: its banner is written as soon as callbacks are enabled, and nobody uses any."""
+    """HiGHS without a word on the screen: enabling callbacks, which nobody needs, would write its banner."""
 
     def __init__(self, program: Program, **options: Any) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         for name, value in {"output_flag": False, "threads": 1, **options}.items():
             self.setOptionValue(name, value)
         matrix = sparse.csc_array(program.matrix)

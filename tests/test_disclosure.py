@@ -201,6 +201,19 @@ def test_geographical_differencing() -> None:
     assert (known.low[strip], known.high[strip]) == (2, 2)
 
 
+def test_three_singletons_stay_hidden() -> None:
+    """sdcTable UserSupport 135: three cells of one in two short rows. All keep zero and the threshold possible."""
+    cells = two_way([[1, 1, 7, 1, 0], [1, 0, 0, 2, 8]])
+    margin = rules.small(cells.value, 3)
+    cells.hidden[:], cells.rise[:], cells.fall[:] = margin.sensitive, margin.rise, margin.fall
+    found = suppress.protect(cells)
+    assert not found.unmet[0].any()
+    known = attack(cells, found.hidden)
+    assert margin.sensitive.sum() == 7
+    assert (known.low[margin.sensitive] == 0).all()
+    assert (known.high[margin.sensitive] >= 3).all()
+
+
 # ---------------------------------------------------------------- forests
 
 

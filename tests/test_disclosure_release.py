@@ -20,7 +20,8 @@ from runs import Place
 from dagster_project import cli, declarations, disclosure, disclosure_audit
 from dagster_project.declarations.disclosure import parsed_relation
 from dagster_project.disclosure.cells import sheets
-from dagster_project.tables import read_frame
+from dagster_project.settings import RegionData
+from dagster_project.tables import read_frame, write_frame
 
 pytestmark = pytest.mark.slow
 
@@ -271,6 +272,32 @@ def test_a_number_its_source_keeps_back_is_completed_and_sensitive(declared: dec
     assert sheet.given[:, 0].tolist() == [False, True, True]
 
 
+def test_people_of_no_address_are_protected_like_others(declared: declarations.Declarations, tmp_path: Path) -> None:
+    """Two people nobody could place: hidden, and so is an area, or the town's sum would tell them. No rate is shown of
+    them, so their part of one needs nothing; but it must not follow from the areas either."""
+    nowhere = {"area": "x", "is_unallocated": True}
+    areas = pd.concat([AREAS, AREAS.iloc[[0]].assign(**nowhere)], ignore_index=True)
+    areas = areas.assign(is_published=True, geometry=None)
+    three = counts(population=[30, 40, 72], population_under_18=[10, 12, 23])
+    extra = three[three["area"] == "a"].assign(area="x", value=[2, 1])
+    data = RegionData(tmp_path / "data", tmp_path)
+    text = dict.fromkeys(("geography", "edition", "level", "area", "period", "measure"), "varchar")
+    cell = {**text, "reference_date": "date", "value": "double"}
+    source = dict.fromkeys(("source_geography", "source_edition", "source_level", "source_area"), "varchar")
+    write_frame(pd.concat([three, extra]), data.core / "core_disclosure_cell.parquet", cell)
+    none = three.iloc[:0].assign(**dict.fromkeys(source))
+    write_frame(none, data.core / "core_disclosure_conversion.parquet", {**cell, **source})
+    kinds = {"level_rank": "bigint", "is_published": "boolean", "is_unallocated": "boolean"}
+    types = {name: kinds.get(name, "varchar") for name in areas.columns}
+    write_frame(areas, data.geography / "area.parquet", types)
+    disclosure.protect(declared, data)
+    found = read_frame(data.protection / "count.parquet")
+    hidden = {measure: set(own.loc[own["is_hidden"], "area"]) for measure, own in found.groupby("measure")}
+    assert "x" in hidden["population"]
+    assert hidden["population"] & {"a", "b"}
+    assert hidden["population_under_18"] & {"a", "b", "z"}
+
+
 @pytest.mark.parametrize("text", ["a = a + b", "a == b", "a = ", "= b", "a > b", "A = b", "a = b + b"])
 def test_a_relation_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="write 'whole = part"):
@@ -290,6 +317,25 @@ def test_a_rule_for_a_source_that_does_not_exist_is_refused(kleinstadt: town.Kle
     outcome = place.run("check", "--json")
     assert outcome.code == 2
     assert any("disclosure.sources.nobody" in str(item) for item in json.loads(outcome.text)["mistakes"])
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ({"method": "rounding", "base": 5}, "method: rounding is not applied"),
+        ({"method": "cell_key"}, "method: cell_key is not applied"),
+        ({"dominance": {"contributors": 1, "percent": 85}}, "dominance is not applied"),
+    ],
+)
+def test_a_method_that_would_have_no_effect_is_refused(
+    kleinstadt: town.Kleinstadt, tmp_path: Path, rule: dict[str, object], said: str
+) -> None:
+    place = Place(kleinstadt.copy(tmp_path), tmp_path / "data")
+    protected(place, sources={"ewr": rule})
+    outcome = place.run("check")
+    assert outcome.code == 2
+    assert said in outcome.text
+    assert "region.yml" in outcome.text
 
 
 def test_nothing_of_the_suppression_is_published() -> None:

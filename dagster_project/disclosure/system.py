@@ -134,7 +134,7 @@ class System:
     def single(self) -> Booleans:
         """Cells that stand in one equation only, with coefficient 1 or -1."""
         columns = self.by_cell
-        found = np.diff(columns.indptr) == 1
+        found: Booleans = np.diff(columns.indptr) == 1
         found[found] = np.abs(columns.data[columns.indptr[:-1][found]]) == 1
         return found
 

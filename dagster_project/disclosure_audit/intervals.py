@@ -9,13 +9,13 @@ linear programmes per cell (HiGHS) find the ends, unless tables already found pr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from dagster_project.solver import INFINITY, OPTIMAL, UNBOUNDED, Program, Solver
+from dagster_project.solver import INFINITY, OPTIMAL, UNBOUNDED, Program, Solver, solution
 
 Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
@@ -51,21 +51,26 @@ def feasible(
     wanted: Booleans,
     enough: tuple[Floats, Floats] | None = None,
     whole: bool = True,
+    memory: Memory | None = None,
 ) -> Knowledge:
     """Intervals of all cells that satisfy `matrix` @ cells = `right`.
 
     `printed` holds published numbers and NaN elsewhere; `lower` and `upper` bound the others. Only `wanted` cells
     get linear programmes. With `enough` (a low and a high end per cell) the search for an end stops where a table
-    reaches it. `whole` says that all cells are whole numbers. Contradictory equations set `impossible`.
+    reaches it. `whole` says that all cells are whole numbers: then so is every table that proves an end. A `memory`
+    keeps what was found of components that come again, for another audience of the same equations. Contradictory
+    equations set `impossible`.
     """
+    memory = {} if memory is None else memory
     unknown = np.isnan(printed)
     low = np.where(unknown, lower, printed)
     high = np.where(unknown, upper, printed)
     constant = right - matrix @ np.where(unknown, 0.0, printed)
     columns = np.flatnonzero(unknown)
     part = matrix[:, columns].tocoo()
-    used = np.unique(part.row)
-    dead = np.setdiff1d(np.arange(matrix.shape[0]), used)
+    is_used = np.zeros(matrix.shape[0], bool)
+    is_used[part.row] = True
+    used, dead = np.flatnonzero(is_used), ~is_used
     knowledge = Knowledge(low, high, np.ones(len(printed), bool))
     if (np.abs(constant[dead]) > 1e-6).any():
         knowledge.impossible = True
@@ -84,7 +89,7 @@ def feasible(
     asked = wanted[columns]
     for component in _cyclic_components(reduced, inner_low, inner_high):
         if asked[component[1]].any():
-            _ends(component, reduced, constant[used], columns, knowledge, wanted, enough)
+            _ends(component, reduced, constant[used], columns, knowledge, wanted, enough, whole, memory)
     return knowledge
 
 
@@ -146,6 +151,82 @@ def _cyclic_components(matrix: sparse.csr_array, low: Floats, high: Floats) -> l
     return found
 
 
+@dataclass
+class _Component:
+    """Unknown cells that hang together, the equations between them, and the tables found so far: each cell was seen as
+    little as `seen_low` and as much as `seen_high`."""
+
+    program: Program
+    whole: bool
+
+    def __post_init__(self) -> None:
+        size = len(self.program.price)
+        self.solver = Solver(self.program)
+        self.seen_low, self.seen_high = np.full(size, np.inf), np.full(size, -np.inf)
+        self.programmes = 0
+
+    def look(self, cells: Integers, sense: int, bounds: tuple[Floats, Floats] | None = None) -> bool:
+        """Note a table in which the sum of some cells is least (1) or most (-1), while they lie within bounds; whether
+        there is one."""
+        places, price = cells.astype(np.int32), np.full(len(cells), float(sense))
+        low, high = (end[cells] for end in self.program.columns)
+        self.solver.changeColsCost(len(cells), places, price)
+        if bounds is not None:
+            self.solver.changeColsBounds(len(cells), places, *bounds)
+        table = self._run(cells, sense, bounds)
+        self.solver.changeColsCost(len(cells), places, np.zeros(len(cells)))
+        if bounds is not None:
+            self.solver.changeColsBounds(len(cells), places, low, high)
+        if table is None:
+            return False
+        np.minimum(self.seen_low, table, out=self.seen_low)
+        np.maximum(self.seen_high, table, out=self.seen_high)
+        return True
+
+    def _run(self, cells: Integers, sense: int, bounds: tuple[Floats, Floats] | None) -> Floats | None:
+        self.programmes += 1
+        self.solver.run()
+        if self.solver.getModelStatus() not in (OPTIMAL, UNBOUNDED) and bounds is None:
+            # a warm start can lose its way: once more from the beginning
+            self.solver.clearSolver()
+            self.solver.run()
+        status = self.solver.getModelStatus()
+        table = self.solver.values()
+        if status == UNBOUNDED and len(cells) == 1:
+            table[cells] = -sense * FAR
+            return table
+        if status != OPTIMAL:
+            return None
+        return self._made_whole(table, cells, sense, bounds) if self.whole else table
+
+    def _made_whole(
+        self, table: Floats, cells: Integers, sense: int, bounds: tuple[Floats, Floats] | None
+    ) -> Floats | None:
+        """People are whole: a table with halves proves nothing. First only what is no whole number moves."""
+        rounded = table.round()
+        broken = np.abs(table - rounded) > 1e-6
+        if not broken.any():
+            return rounded
+        low, high = (end.copy() for end in self.program.columns)
+        if bounds is not None:
+            low[cells], high[cells] = bounds
+        price = np.zeros(len(table))
+        price[cells] = sense
+        program = replace(self.program, price=price, whole=np.ones(len(table), bool))
+        if bounds is not None:  # any table will do
+            near = (np.where(broken, low, rounded), np.where(broken, high, rounded))
+            self.programmes += 1
+            found = solution(replace(program, columns=near), mip_rel_gap=0.5)
+            if found is not None:
+                return found.round()
+        self.programmes += 1
+        found = solution(replace(program, columns=(low, high)), mip_rel_gap=0.5 if bounds is not None else 0.0)
+        return None if found is None else found.round()
+
+
+Memory = dict[bytes, tuple[Floats, Floats, Booleans]]
+
+
 def _ends(
     component: tuple[Integers, Integers],
     matrix: sparse.csr_array,
@@ -154,97 +235,67 @@ def _ends(
     knowledge: Knowledge,
     wanted: Booleans,
     enough: tuple[Floats, Floats] | None,
+    whole: bool,
+    memory: Memory,
 ) -> None:
     """Exact ends of the wanted cells of a component; for the others the propagated bounds stay."""
     rows, inner = component
     cells = columns[inner]
     low, high = knowledge.low[cells], knowledge.high[cells]
-    closed = np.setdiff1d(matrix[rows].indices, inner)
-    fixed = np.zeros(matrix.shape[1])
-    fixed[closed] = knowledge.low[columns[closed]]
-    constant = right[rows] - matrix[rows] @ fixed
-    bounds = (low, np.where(high >= FAR, INFINITY, high))
-    program = Program(matrix[rows][:, inner], (constant, constant), bounds, np.zeros(len(cells)))
-    solver = Solver(program, presolve="off")
-    seen_low, seen_high = np.full(len(cells), np.inf), np.full(len(cells), -np.inf)
+    own = matrix[rows]
+    settled = knowledge.low[columns]
+    settled[inner] = 0
+    constant = right[rows] - own @ np.where(np.abs(settled) < FAR, settled, 0)
+    key = b"".join(part.tobytes() for part in (cells, low, high, constant, wanted[cells]))
+    if key not in memory:
+        bounds = (low, np.where(high >= FAR, INFINITY, high))
+        found = _Component(Program(own[:, inner], (constant, constant), bounds, np.zeros(len(cells))), whole)
+        ends = None if enough is None else (enough[0][cells], enough[1][cells])
+        exact = _search(found, np.flatnonzero(wanted[cells]), (low, high), ends)
+        knowledge.programmes += found.programmes
+        if exact is None:
+            knowledge.impossible = True
+            return
+        memory[key] = (found.seen_low, found.seen_high, exact)
+    seen_low, seen_high, knowledge.exact[cells] = memory[key]
     ask = np.flatnonzero(wanted[cells])
-    exact = np.ones(len(cells), bool)
-    if enough is not None:
-        goals = (np.maximum(enough[0][cells], low), np.minimum(enough[1][cells], high))
-        for sense, seen, goal in ((1, seen_low, goals[0]), (-1, seen_high, goals[1])):
-            _reach_together(solver, sense, ask, goal, seen, (seen_low, seen_high), knowledge)
-    for cell in ask:
-        for sense, seen, outer in ((1, seen_low, low), (-1, seen_high, high)):
-            if abs(seen[cell] - outer[cell]) <= TOLERANCE:
-                continue
-            if enough is not None:
-                goal = enough[0 if sense == 1 else 1][cells[cell]]
-                if sense * (seen[cell] - goal) <= TOLERANCE:
-                    exact[cell] = False
-                    continue
-            table = _extreme(solver, int(cell), sense)
-            knowledge.programmes += 1
-            if table is None:
-                knowledge.impossible = True
-                return
-            np.minimum(seen_low, table, out=seen_low)
-            np.maximum(seen_high, table, out=seen_high)
     knowledge.low[cells[ask]] = seen_low[ask]
     knowledge.high[cells[ask]] = seen_high[ask]
-    knowledge.exact[cells] = exact
 
 
-def _reach_together(
-    solver: Solver,
-    sense: int,
-    ask: Integers,
-    goal: Floats,
-    seen: Floats,
-    both: tuple[Floats, Floats],
-    knowledge: Knowledge,
-) -> None:
+def _search(
+    found: _Component, ask: Integers, outer: tuple[Floats, Floats], enough: tuple[Floats, Floats] | None
+) -> Booleans | None:
+    """Look for tables until the ends of all asked cells are seen, or enough of them. Returns whose ends are exact, None
+    where there is no table at all."""
+    exact = np.ones(len(outer[0]), bool)
+    if enough is not None:
+        for sense, goal in ((1, np.maximum(enough[0], outer[0])), (-1, np.minimum(enough[1], outer[1]))):
+            _reach_together(found, sense, ask, goal)
+    for cell in ask:
+        for sense, end in ((1, 0), (-1, 1)):
+            seen = (found.seen_low, found.seen_high)[end][cell]
+            if abs(seen - outer[end][cell]) <= TOLERANCE:
+                continue
+            if enough is not None and sense * (seen - enough[end][cell]) <= TOLERANCE:
+                exact[cell] = False
+            elif not found.look(np.array([cell]), sense):
+                return None
+    return exact
+
+
+def _reach_together(found: _Component, sense: int, ask: Integers, goal: Floats) -> None:
     """Look for tables in which many cells reach their goal at once: few programmes prove what is wide enough."""
+    seen = found.seen_low if sense == 1 else found.seen_high
+    low, high = found.program.columns
+    pending = ask[sense * (seen[ask] - goal[ask]) > TOLERANCE]
     for _ in range(TOGETHER):
-        pending = ask[sense * (seen[ask] - goal[ask]) > TOLERANCE]
         if len(pending) < 2:
             return
-        places = pending.astype(np.int32)
-        model = solver.getLp()
-        low, high = np.array(model.col_lower_)[pending], np.array(model.col_upper_)[pending]
-        solver.changeColsCost(len(places), places, np.full(len(places), float(sense)))
-        inner = (np.maximum(low, goal[pending]), high) if sense == 1 else (low, np.minimum(high, goal[pending]))
-        solver.changeColsBounds(len(places), places, *inner)
-        solver.run()
-        solved = solver.getModelStatus() == OPTIMAL
-        table = solver.values()
-        solver.changeColsCost(len(places), places, np.zeros(len(places)))
-        solver.changeColsBounds(len(places), places, low, high)
-        knowledge.programmes += 1
-        if not solved:
+        within = (np.maximum(low, goal), high) if sense == 1 else (low, np.minimum(high, goal))
+        if not found.look(pending, sense, (within[0][pending], within[1][pending])):
             return
-        before = (sense * (seen[pending] - goal[pending]) > TOLERANCE).sum()
-        np.minimum(both[0], table, out=both[0])
-        np.maximum(both[1], table, out=both[1])
-        if (sense * (seen[pending] - goal[pending]) > TOLERANCE).sum() == before:
+        before = len(pending)
+        pending = pending[sense * (seen[pending] - goal[pending]) > TOLERANCE]
+        if len(pending) == before:
             return
-
-
-def _extreme(solver: Solver, cell: int, sense: int) -> Floats | None:
-    """The table in which a cell is least (1) or most (-1); None where no table exists. Starts from the last one."""
-    solver.changeColCost(cell, float(sense))
-    solver.run()
-    if solver.getModelStatus() not in (
-        OPTIMAL,
-        UNBOUNDED,
-    ):  # a warm start can lose its way: once more from the beginning
-        solver.clearSolver()
-        solver.setOptionValue("presolve", "on")
-        solver.run()
-        solver.setOptionValue("presolve", "off")
-    status = solver.getModelStatus()
-    table = solver.values()
-    solver.changeColCost(cell, 0.0)
-    if status == UNBOUNDED:
-        table[cell] = -sense * FAR
-        return table
-    return table if status == OPTIMAL else None

@@ -1,14 +1,13 @@
 """The independent audit: whether anybody can learn from a release what must not be known.
 
-Reads  the marts of a release, public declarations, geography/area.parquet, which counts were carried over from other
-       boundaries (core/core_disclosure_conversion.parquet), and protection/count.parquet: the true counts, only to
-       tell which intervals matter and what recipients know themselves.
+Reads  the marts of a release, public declarations, geography/area.parquet, ledger/*.parquet (what earlier releases
+       printed), which counts were carried over from other boundaries (core/core_disclosure_conversion.parquet), and
+       protection/count.parquet: the true counts, only to tell which intervals matter and what recipients know.
 Writes mart_disclosure_audit.parquet beside the marts: per audience how many numbers there are and are hidden, and how
        narrow the narrowest interval is. Never which cells were sensitive.
 
-It computes, as an attacker would who knows all rules, the feasible interval of every number that is not printed. A
-sensitive count whose interval does not contain both zero and its threshold is exposed, and so is any hidden number
-that is proved to be small.
+It computes, as an attacker would who knows all rules, the feasible interval of every number that is not printed, and
+judges it (see `judging`).
 """
 
 from __future__ import annotations
@@ -22,7 +21,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from dagster_project.declarations import Declarations
-from dagster_project.disclosure_audit.intervals import Knowledge, feasible
+from dagster_project.disclosure_audit import editions
+from dagster_project.disclosure_audit.intervals import Memory
+from dagster_project.disclosure_audit.judging import Truth, declared_rule, thresholds
+from dagster_project.disclosure_audit.judging import exposed as exposed_to
 from dagster_project.disclosure_audit.published import AREA, Published, beside_hidden, collect
 from dagster_project.settings import RegionData
 from dagster_project.tables import read_frame, write_frame
@@ -67,14 +69,6 @@ class Report:
     exposed: list[Exposed]
 
 
-@dataclass(frozen=True)
-class Truth:
-    """Areas by measures: `value` is NaN where nobody delivered any, `kept_back` where its source hides it."""
-
-    value: Floats
-    kept_back: Booleans
-
-
 def audit(declared: Declarations, marts: Path, data: RegionData) -> Report:
     """Audit the marts for the public and for every recipient, and write the report beside them."""
     rule = declared.region.disclosure
@@ -87,13 +81,18 @@ def audit(declared: Declarations, marts: Path, data: RegionData) -> Report:
     started = time.perf_counter()
     true = read_frame(data.protection / "count.parquet")
     conversions = read_frame(data.core / "core_disclosure_conversion.parquet")
-    geography = read_frame(data.geography / "area.parquet", "* exclude (geometry)")
+    geography = read_frame(data.geography / "area.parquet")
     published = collect(declared, marts, geography, true, conversions)
     truth = _truth(published, true)
     exposed = [Exposed(PUBLIC, ", ".join(found.values())) for found in beside_hidden(declared, marts)]
+    exposed += [
+        Exposed(PUBLIC, where) for where in _between_editions(declared, published, geography, conversions, data)
+    ]
     rows = []
+    memory: Memory = {}
+    measured = declared_rule(declared, published, truth)
     for audience, knows in _audiences(declared, published):
-        found, narrowest = _exposed(declared, published, truth, knows)
+        found, narrowest = exposed_to(published, truth, measured, knows, memory)
         exposed += [Exposed(audience, where) for where in found]
         numbers = published.withheld | ~np.isnan(published.printed)
         number_exposed = sum(item.audience == audience for item in exposed)
@@ -178,85 +177,23 @@ def _audiences(declared: Declarations, published: Published) -> list[tuple[str, 
     return found
 
 
-# ---------------------------------------------------------------- what can be known
-
-
-def _exposed(
-    declared: Declarations, published: Published, truth: Truth, knows: Booleans
-) -> tuple[list[str], float | None]:
-    """Where an audience can find out what it must not, and the width of the narrowest interval."""
-    shape = published.printed.shape
-    printed = published.printed.copy()
-    # of what no address places rates are never shown: whoever guesses that nobody is there is assumed to guess right
-    nowhere = published.areas["is_unallocated"].to_numpy(bool)[:, None] & np.isnan(printed)
-    own = knows[:, None] | (nowhere & (truth.value == 0))
-    printed = np.where(own & np.isnan(printed), truth.value, printed)
-    threshold, floor = _thresholds(declared, published)
-    unseen = (published.withheld | nowhere) & np.isnan(printed)
-    for item in published.remainders:
-        unseen[:, item.rest] = unseen[:, [item.whole, *item.parts]].any(axis=1)
-    # the interval of a number that is large or zero holds that very number: it cannot prove that it is small
-    known_small = (truth.value > 0) & (truth.value < threshold[None, :])
-    sensitive = unseen & (threshold > 0)[None, :] & (known_small | truth.kept_back)
-    unsure = published.withheld & np.isnan(printed) & (threshold > 0)[None, :] & np.isnan(truth.value)
-    unsure &= ~truth.kept_back
-    wanted = sensitive | unsure
-    if not wanted.any():
-        return [], None
-    size = printed.size
-    bottom = np.where(wanted, floor[None, :], 0.0).ravel()
-    known = feasible(
-        published.matrix,
-        np.zeros(published.matrix.shape[0]),
-        printed.ravel(),
-        bottom,
-        np.full(size, np.inf),
-        wanted.ravel(),
-        (bottom, np.broadcast_to(threshold[None, :], shape).ravel().astype(float)),
+def _between_editions(
+    declared: Declarations, published: Published, geography: pd.DataFrame, conversions: pd.DataFrame, data: RegionData
+) -> list[str]:
+    """What these marts and earlier releases tell together of people between two editions."""
+    node, place = np.nonzero(~np.isnan(published.printed))
+    measures = pd.DataFrame(published.measures, columns=editions.MEASURE)
+    now = pd.concat(
+        [
+            published.areas.loc[node, AREA].reset_index(drop=True),
+            measures.loc[place].reset_index(drop=True),
+            pd.DataFrame({"number": published.printed[node, place]}),
+        ],
+        axis=1,
     )
-    if known.impossible:
-        return ["die veröffentlichten Zahlen widersprechen sich"], None
-    return _judged(published, known, sensitive & ~own, unsure & ~own, threshold, floor)
-
-
-def _judged(
-    published: Published, known: Knowledge, sensitive: Booleans, unsure: Booleans, threshold: Floats, floor: Floats
-) -> tuple[list[str], float | None]:
-    """A sensitive number must be able to be as little as allowed and as much as the threshold; of a number nobody
-    delivered it must not follow that it is small."""
-    low, high = (ends.reshape(sensitive.shape) for ends in (known.low, known.high))
-    wide = high >= threshold[None, :] - 1e-6
-    bad = (sensitive & ~(wide & (low <= floor[None, :] + 1e-6))) | (unsure & (high > 1e-6) & ~wide)
-    found = [
-        f"{published.areas.at[node, 'level']} {published.areas.at[node, 'area']}, {name} am {day:%d.%m.%Y}: "
-        f"zwischen {low[node, place]:.0f} und {high[node, place]:.0f}"
-        for node, place in np.argwhere(bad)
-        for name, day, _ in [published.measures[place]]
-    ]
-    widths = (high - low)[sensitive]
-    return found, float(widths.min()) if len(widths) else None
-
-
-def _thresholds(declared: Declarations, published: Published) -> tuple[Floats, Floats]:
-    """The smallest count of each measure that may be shown (0: all may), and the least value an attacker assumes."""
-    rule = declared.region.disclosure
-    numerators, denominators = set(), set()
-    for indicator in declared.reported_indicators.values():
-        numerator = indicator.reported.measure if indicator.reported else indicator.numerator
-        numerators |= {numerator} if numerator else set()
-        denominators |= {indicator.denominator} if indicator.denominator else set()
-    part_of = {item.rest: published.measures[item.parts[0]][0] for item in published.remainders}
-    threshold, floor = np.zeros(len(published.measures)), np.zeros(len(published.measures))
-    for place, (name, _, _) in enumerate(published.measures):
-        sources = declared.sources_of.get(part_of.get(place, name), ())
-        if not sources or all(declared.contracts[source].publication == "already_public" for source in sources):
-            continue
-        if place in part_of:
-            threshold[place] = max(rule.remainder_of(source) for source in sources)
-        else:
-            threshold[place] = max(
-                max((rule.numerator_of(source) for source in sources if name in numerators), default=0),
-                max((rule.denominator_of(source) for source in sources if name in denominators), default=0),
-            )
-            floor[place] = float(all(rule.zeros_of(source) == "always_printed" for source in sources))
-    return threshold, floor
+    every = pd.concat([now, editions.printed_before(data.ledger)], ignore_index=True)
+    every = every.drop_duplicates([*AREA, *editions.MEASURE])
+    carried = conversions.assign(day=pd.to_datetime(conversions["reference_date"]).dt.date)
+    keys = [*AREA, "measure", "day"]
+    own = every.merge(carried[keys].drop_duplicates().assign(is_carried=True), on=keys, how="left")
+    return editions.strips(own[own["is_carried"].isna()], geography, thresholds(declared))
