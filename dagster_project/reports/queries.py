@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,10 +20,10 @@ import yaml
 
 from dagster_project import strict_yaml
 from dagster_project.reports.errors import PageError, first_line
-from dagster_project.tables import memory_limit
 
 _REFERENCE = re.compile(r"\$\{\s*([^}]*?)\s*\}")
 _PLACE = "place_in_query_"  # the column that keeps a stored result's order
+_MEMORY = "200MB"  # of each process; stored results beyond that lie on disk
 _LARGE = 3000  # rows; more of them stay in the database, where they take a tenth of the memory
 _TABLE_FUNCTIONS = ("unnest", "range", "generate_series")
 
@@ -187,17 +188,20 @@ class Database:
     """
 
     def __init__(self, marts: Path, expected: Mapping[str, Mapping[str, str]] | None = None) -> None:
+        self._spill = tempfile.TemporaryDirectory(prefix="sozialraum-pages-")  # for its owner alone
         # One thread: rows that a query leaves unordered still come in the same order each time.
         self._connection = duckdb.connect(
             ":memory:",
             config={
                 "threads": 1,
-                "memory_limit": memory_limit(),
+                "memory_limit": _MEMORY,
+                "temp_directory": self._spill.name,
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
                 "python_enable_replacements": False,
             },
         )
+        self._connection.execute("set enable_progress_bar = false")
         quoted = str(marts).replace("'", "''")
         self._numbers = itertools.count()
         self._connection.execute(
@@ -213,6 +217,7 @@ class Database:
     def close(self) -> None:
         """Let go of the file."""
         self._connection.close()
+        self._spill.cleanup()
 
     def _stand_in(self, mart: str, columns: Mapping[str, str]) -> None:
         """Put an empty table, or a view with columns of nulls, in front of what the release lacks."""
@@ -278,7 +283,8 @@ class Database:
         copy = f"stored_{next(self._numbers)}"
         names = ", ".join(f'"{column}"' for column in columns)
         self._connection.execute(
-            f"create temp table {copy} as select * replace (row_number() over (order by {names}, {_PLACE}) as {_PLACE}) "
+            f"create temp table {copy} as "
+            f"select * replace (row_number() over (order by {names}, {_PLACE}) as {_PLACE}) "
             f"from {table} order by {names}, {_PLACE}"
         )
         found = self._connection.execute(

@@ -101,7 +101,9 @@ class Site:
         self._region = self._database.select("mart_region", "select * from mart_region").only("mart_region")
         self._variants = {source: self._list_variants(page) for source, page in self._pages.items()}
         # in the order of their parameters, in which large results are read best
-        self._files = {source: [variants[key] for key in sorted(variants)] for source, variants in self._variants.items()}
+        self._files = {
+            source: [variants[key] for key in sorted(variants)] for source, variants in self._variants.items()
+        }
         self._check_outputs()
 
     def close(self) -> None:
@@ -297,7 +299,7 @@ class Site:
             "root": root,
             "region": self._region.as_dict(),
             "navigation": self._navigation(page, root),
-            "pdf": posixpath.basename(path).removesuffix(".html") + ".pdf" if self.becomes_pdf(source) else "",
+            "pdf": paged.name_of(posixpath.basename(path)) if self.becomes_pdf(source) else "",
         }
         html = self.fill(page.head["layout"] or "layout", frame)
         entry = (unescape(said["title"]), unescape(said["search"]), path) if said["search"] else None

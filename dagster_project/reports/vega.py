@@ -85,9 +85,8 @@ class Charts:
         form = json.dumps(_take_rows(spec, rows), ensure_ascii=False, sort_keys=True)
         vega = _compiled(form)
         data = [{**part, "values": rows[int(place)]} if place else part for place, part in vega["data"]]
-        svg = _converter().vega_to_svg(
-            {**vega, "data": data}, format_locale="de-DE", time_format_locale="de-DE", allowed_base_urls=[]
-        )
+        whole = json.dumps({**vega, "data": data})  # a text crosses over to the library faster than a dict
+        svg = _converter().vega_to_svg(whole, format_locale="de-DE", time_format_locale="de-DE", allowed_base_urls=[])
         drawn = _tidy(svg, key[:8])
         if self.folder:
             keep(self.folder / f"{key}.svg", drawn)
@@ -176,7 +175,9 @@ def _compiled(form: str) -> dict[str, Any]:
     ``data`` holds pairs: the number of the rows that belong there, or nothing, and the rest.
     """
     vega = _converter().vegalite_to_vega(form, vl_version=VEGA_LITE)
-    named = [(part["name"].removeprefix(_ROWS) if part["name"].startswith(_ROWS) else "", part) for part in vega["data"]]
+    named = [
+        (part["name"].removeprefix(_ROWS) if part["name"].startswith(_ROWS) else "", part) for part in vega["data"]
+    ]
     return {**vega, "data": named}
 
 
