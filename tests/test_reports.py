@@ -543,7 +543,11 @@ def test_names_with_commas_are_listed_with_semicolons() -> None:
 
 def test_keys_are_said_in_words() -> None:
     words = read_words(REPORTS / "words.yml")
-    assert words.keys('[{"period": "2019-12-31", "area": "01"}]') == "Zeitraum 31.12.2019, Gebiet 01"
+    assert words.keys('[{"period": "2019-12-31", "area": "01"}]') == "Gebiet 01: 31.12.2019"
+    assert words.keys('[{"period": "2019-12-31"}]') == "Zeitraum 31.12.2019"
+    twice = '[{"level": "l", "period": "2019"}, {"level": "l", "period": "2020"}, {"level": "m", "period": "2019"}]'
+    named = words.keys(twice, [{"kind": "level", "code": "l", "name": "Wohnplätze"}])
+    assert named == "Ebene Wohnplätze: 2019, 2020;\nEbene m: 2019"
     assert words.keys('[{"einheit": 3}, ["a", 1]]') == "einheit 3;\na, 1"
     assert words.keys(None) == ""
 

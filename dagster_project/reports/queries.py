@@ -20,10 +20,10 @@ import yaml
 
 from dagster_project import strict_yaml
 from dagster_project.reports.errors import PageError, first_line
+from dagster_project.tables import memory_limit
 
 _REFERENCE = re.compile(r"\$\{\s*([^}]*?)\s*\}")
 _PLACE = "place_in_query_"  # the column that keeps a stored result's order
-_MEMORY = "200MB"  # of each process; stored results beyond that lie on disk
 _LARGE = 3000  # rows; more of them stay in the database, where they take a tenth of the memory
 _TABLE_FUNCTIONS = ("unnest", "range", "generate_series")
 
@@ -194,7 +194,7 @@ class Database:
             ":memory:",
             config={
                 "threads": 1,
-                "memory_limit": _MEMORY,
+                "memory_limit": memory_limit(),
                 "temp_directory": self._spill.name,
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
@@ -209,6 +209,7 @@ class Database:
         )
         self._connection.execute(f"attach '{quoted}' as marts (read_only)")
         self._connection.execute("use marts")
+        self._connection.execute("attach ':memory:' as stored (compress)")  # temporary tables are not compressed
         for mart, columns in (expected or {}).items():
             self._stand_in(mart, columns)
         self._connection.execute("set enable_external_access = false")
@@ -261,10 +262,10 @@ class Database:
 
     def store(self, name: str, sql: str, empty: str | None = None) -> Result:
         """As ``select``, for a query whose rows many pages share: a large result stays here, see StoredResult."""
-        table = f"stored_{next(self._numbers)}"
+        table = f"stored.result_{next(self._numbers)}"
         try:
             self._connection.execute(
-                f"create temp table {table} as select *, row_number() over () as {_PLACE} from (\n{sql}\n)"
+                f"create table {table} as select *, row_number() over () as {_PLACE} from (\n{sql}\n)"
             )
         except duckdb.Error as error:
             raise PageError(first_line(error), query=name) from None
@@ -273,6 +274,7 @@ class Database:
         counted = self._connection.execute(f"select count(*) from {table}").fetchone()
         count = counted[0] if counted else 0
         if count > _LARGE:
+            self._connection.execute("checkpoint stored")
             return StoredResult(name, columns, empty, table, count, self)
         result = self.read(name, table, empty=empty)
         self._connection.execute(f"drop table {table}")
@@ -280,13 +282,14 @@ class Database:
 
     def sort(self, table: str, columns: Sequence[str]) -> tuple[str, list[tuple[tuple[Any, ...], int, int]]]:
         """A copy of a stored table in the order of these columns; its keys with their first and last place there."""
-        copy = f"stored_{next(self._numbers)}"
+        copy = f"stored.result_{next(self._numbers)}"
         names = ", ".join(f'"{column}"' for column in columns)
         self._connection.execute(
-            f"create temp table {copy} as "
+            f"create table {copy} as "
             f"select * replace (row_number() over (order by {names}, {_PLACE}) as {_PLACE}) "
             f"from {table} order by {names}, {_PLACE}"
         )
+        self._connection.execute("checkpoint stored")
         found = self._connection.execute(
             f"select {names}, min({_PLACE}) as first, max({_PLACE}) from {copy} group by {names} order by first"
         )
