@@ -169,7 +169,7 @@ def test_each_status_is_said_in_words(site: Path) -> None:
     ):
         assert words in text, words
     for status in STATUSES[1:]:
-        assert re.search(rf'<rect[^>]*fill="url\(#karte1-{status}\)"', text), status
+        assert re.search(rf'<rect[^>]*fill="url\(#karte1-l-{status}\)"', text), status
         assert f'id="karte1-{status}"' in text
 
 
@@ -570,3 +570,7 @@ def test_markdown_from_data_is_harmless() -> None:
     assert "<i" not in html
     assert "<img" not in html
     assert 'href="javascript' not in html
+
+
+def test_days_in_the_state_of_deliveries_have_no_clock(site: Path) -> None:
+    assert "Uhr" not in (site / "lieferstatus.html").read_text(encoding="utf-8")
