@@ -41,6 +41,19 @@ CHECK_COLUMNS = {
     "message": "What was found, in a sentence.",
 }
 CHECK_DESCRIPTION = "What the gates found; one row per check and subject."
+# mart_news too: it compares the candidate with the release in force
+NEWS_COLUMNS = {
+    "indicator": "Indicator.",
+    "period": "Period.",
+    "kind": "What is new: indicator, period, or values of a period that was there already.",
+    "added": "Number of values of areas that were not shown before.",
+    "changed": "Number of values that differ from those shown before.",
+    "withdrawn": "Number of values shown before and no longer.",
+}
+NEWS_DESCRIPTION = (
+    "What differs from the release in force before; one row per indicator and period, none in a first one."
+)
+CELL = "geography, edition, level, area, period, indicator, breakdown"
 
 
 class ReleaseError(Exception):
@@ -113,7 +126,7 @@ def publish(
             _flip(data, earlier)
             return Release(earlier.name, earlier, created=False)
         path = data.releases / f"{datetime.now(UTC):%Y-%m-%d}-{identity}"
-        tables = _write_tables(candidate, descriptions, findings)
+        tables = _write_tables(candidate, descriptions, findings, standing)
         render(candidate / "marts.duckdb", candidate / "site")
         write_json(_manifest(path.name, identity, inputs, findings, tables, candidate), candidate / "manifest.json")
         _seal(candidate)
@@ -153,7 +166,6 @@ def compare(data: RegionData, one: str, other: str) -> dict[str, Any]:
     """What differs between two releases: inputs, rows per table, and cells of the cube. Raises `ReleaseError`."""
     first, second = _find(data, one), _find(data, other)
     before, after = (read_json(path / "manifest.json") for path in (first, second))
-    keys = "geography, edition, level, area, period, indicator, breakdown"
     with connect() as connection:
         for name, path in (("one", first), ("other", second)):
             mart = literal(path / "parquet" / "mart_indicator_value.parquet")
@@ -161,10 +173,10 @@ def compare(data: RegionData, one: str, other: str) -> dict[str, Any]:
         added, removed, changed = connection.execute(
             f"""
             select
-                (select count(*) from other anti join one using ({keys})),
-                (select count(*) from one anti join other using ({keys})),
+                (select count(*) from other anti join one using ({CELL})),
+                (select count(*) from one anti join other using ({CELL})),
                 (
-                    select count(*) from one inner join other using ({keys})
+                    select count(*) from one inner join other using ({CELL})
                     where (one.value, one.class, one.status) is distinct from (other.value, other.class, other.status)
                 )
             """
@@ -194,14 +206,19 @@ def _copy_marts(data: RegionData, candidate: Path) -> None:
 
 
 def _write_tables(
-    candidate: Path, descriptions: dict[str, Description], findings: list[dict[str, Any]]
+    candidate: Path, descriptions: dict[str, Description], findings: list[dict[str, Any]], standing: Release | None
 ) -> dict[str, int]:
-    """mart_check, the database and CSV of every mart; returns the number of rows of each."""
+    """mart_check, mart_news, the database and CSV of every mart; returns the number of rows of each."""
     (candidate / "csv").mkdir()
-    described = {**descriptions, "mart_check": Description(CHECK_DESCRIPTION, CHECK_COLUMNS)}
+    described = {
+        **descriptions,
+        "mart_check": Description(CHECK_DESCRIPTION, CHECK_COLUMNS),
+        "mart_news": Description(NEWS_DESCRIPTION, NEWS_COLUMNS),
+    }
     rows: dict[str, int] = {}
     with connect() as connection:
         _write_checks(connection, findings, candidate / "parquet" / "mart_check.parquet")
+        _write_news(connection, candidate / "parquet", standing)
         database = literal(candidate / "marts.duckdb")
         connection.execute(f"attach {database} as marts (storage_version {literal(STORAGE_VERSION)})")
         for path in sorted((candidate / "parquet").glob("*.parquet")):
@@ -230,6 +247,44 @@ def _write_checks(connection: duckdb.DuckDBPyConnection, findings: list[dict[str
         )
     connection.execute(
         f"copy (select * from checked order by gate, subject, suite, name) to {literal(path)} (format parquet)"
+    )
+
+
+def _write_news(connection: duckdb.DuckDBPyConnection, parquet: Path, standing: Release | None) -> None:
+    """mart_news: every value of the candidate beside the one that the release in force shows."""
+    after = f"read_parquet({literal(parquet / 'mart_indicator_value.parquet')})"
+    before = f"(select * from {after} where false)"
+    if standing is not None:
+        before = f"read_parquet({literal(standing.path / 'parquet' / 'mart_indicator_value.parquet')})"
+    connection.execute(
+        f"""
+        copy (
+            with cell as (
+                select
+                    {CELL}, o.indicator as indicator_before, o.value is not null as was_shown,
+                    n.value is not null as is_shown,
+                    (o.value, o.class, o.status) is distinct from (n.value, n.class, n.status) as differs
+                from {before} as o
+                full join {after} as n using ({CELL})
+            ),
+            known as (
+                select indicator, period, count(indicator_before) > 0 as was_there,
+                    sum(count(indicator_before)) over (partition by indicator) > 0 as indicator_was_there,
+                    count(*) filter (where is_shown and not was_shown) as added,
+                    count(*) filter (where is_shown and was_shown and differs) as changed,
+                    count(*) filter (where was_shown and not is_shown) as withdrawn
+                from cell
+                group by indicator, period
+            )
+            select
+                indicator, period,
+                case when was_there then 'values' when indicator_was_there then 'period' else 'indicator' end as kind,
+                added, changed, withdrawn
+            from known
+            where {"true" if standing else "false"} and added + changed + withdrawn > 0
+            order by indicator, period
+        ) to {literal(parquet / "mart_news.parquet")} (format parquet)
+        """
     )
 
 

@@ -63,6 +63,7 @@ TABLES = {
         "geography text, edition text, level text, area text, indicator text, period_from text, period_to text, "
         "periods bigint, change double, direction text, reason text"
     ),
+    "mart_news": "indicator text, period text, kind text, added bigint, changed bigint, withdrawn bigint",
     "mart_indicator_break": "indicator text, year int, reason text",
     "mart_index_component": (
         "geography text, edition text, level text, area text, period text, reference_date date, indicator text, "

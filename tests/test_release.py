@@ -98,10 +98,12 @@ def test_a_release_holds_every_mart_in_three_formats_and_pages(data: RegionData)
     assert sorted(hashes(data.current)) == [
         "csv/mart_check.csv",
         "csv/mart_indicator_value.csv",
+        "csv/mart_news.csv",
         "manifest.json",
         "marts.duckdb",
         "parquet/mart_check.parquet",
         "parquet/mart_indicator_value.parquet",
+        "parquet/mart_news.parquet",
         "site/index.html",
     ]
 
@@ -112,7 +114,7 @@ def test_the_manifest_says_what_it_was_made_from_and_what_is_in_it(data: RegionD
     manifest = standing.manifest
     assert manifest["id"] == standing.id == data.current.resolve().name
     assert manifest["inputs"] == {"version": 1}
-    assert manifest["tables"] == {"mart_check": 1, "mart_indicator_value": 3}
+    assert manifest["tables"] == {"mart_check": 1, "mart_indicator_value": 3, "mart_news": 0}
     (check,) = manifest["checks"]
     assert (check["name"], check["success"], check["failing"]) == ("small", False, 1)
     assert manifest["pages"] == 1
@@ -212,6 +214,37 @@ def test_restore_puts_an_earlier_release_in_force(data: RegionData) -> None:
         release.restore(data, "../releases/" + first)
 
 
+def news(data: RegionData) -> list[Any]:
+    with duckdb.connect(str(data.current / "marts.duckdb"), read_only=True) as connection:
+        return connection.execute("select * from mart_news order by all").fetchall()
+
+
+def test_news_are_what_the_release_in_force_before_did_not_show(data: RegionData) -> None:
+    assert news(data) == []  # everything would be new in a first one
+    publish(data, 2)
+    assert news(data) == [("i", "2020", "values", 0, 1, 0)]
+    cube = data.marts / "mart_indicator_value.parquet"
+
+    rows = f"(select * from read_parquet('{data.current}/parquet/{cube.name}'))"
+    duckdb.execute(
+        f"""
+        copy (
+            select * replace (case when area = '0' then null else value end as value,
+                case when area = '0' then 'suppressed' else status end as status) from {rows}
+            union all select * replace ('2021' as period) from {rows}
+            union all select * replace ('j' as indicator) from {rows} where area <> '2'
+        ) to '{cube}' (format parquet)
+        """
+    )
+    arguments: dict[str, Any] = {"descriptions": DESCRIPTIONS, "audit": lambda parquet: [], "render": write_page}
+    release.publish(data, inputs={"version": 3}, **arguments)
+    assert news(data) == [
+        ("i", "2020", "values", 0, 0, 1),
+        ("i", "2021", "period", 3, 0, 0),
+        ("j", "2020", "indicator", 2, 0, 0),
+    ]
+
+
 def test_diff_counts_what_changed(data: RegionData) -> None:
     first = data.current.resolve().name
     write_marts(data, [1.5, 4.5, 2.0, 7.0])
@@ -219,7 +252,7 @@ def test_diff_counts_what_changed(data: RegionData) -> None:
     second = release.publish(data, inputs={"version": 2}, **arguments).id
     assert release.compare(data, first, second) == {
         "inputs": ["version"],
-        "rows": {"mart_check": [1, 0], "mart_indicator_value": [3, 4]},
+        "rows": {"mart_check": [1, 0], "mart_indicator_value": [3, 4], "mart_news": [0, 1]},
         "cells": {"added": 1, "removed": 0, "changed": 2},
     }
     assert release.compare(data, second, first)["cells"] == {"added": 0, "removed": 1, "changed": 2}

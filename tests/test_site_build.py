@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import builtins
 import json
 import math
+import os
 import re
 import shutil
 import statistics
+import subprocess
+import sys
 import time
 import urllib.request
 from datetime import date
@@ -19,7 +23,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from report_marts import REPORTS, Page, write_marts
 
-from dagster_project.reports import PageError, charts, format_number, render_site, serve, sparks, spine
+from dagster_project.reports import (
+    PageError,
+    charts,
+    format_number,
+    paged,
+    panels,
+    queries,
+    render_site,
+    serve,
+    sparks,
+    spine,
+)
 from dagster_project.reports.measures import Measure
 from dagster_project.reports.search import index, script_json
 from dagster_project.reports.tables import csv_text
@@ -336,6 +351,123 @@ def test_a_drawing_is_german_and_the_same_every_time(tmp_path: Path) -> None:
     assert first == Charts(None).svg(spec, "Name <b>") == Charts(tmp_path / "cache").svg(spec, "Name <b>")
     assert "NaN" not in first
     assert "http" not in first.replace("http://www.w3.org", "")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(-(10**9), 10**9).map(lambda number: number / 1000), min_size=1, max_size=8))
+def test_panels_stay_inside_and_keep_their_order(numbers: list[float]) -> None:
+    upward = panels.axis(numbers)
+    slack = 1e-6 * (upward.high - upward.low)
+    assert upward.low <= min(0.0, *numbers) + slack
+    assert upward.high >= max(numbers) - slack
+    assert 2 <= len(upward.marks) <= 5
+    assert [mark for mark, _ in upward.marks] == sorted({mark for mark, _ in upward.marks})
+    drawn = panels.draw(points(*numbers), [], upward)
+    assert all(drawn["left"] <= x <= drawn["right"] for x, _, _ in drawn["points"])
+    assert all(drawn["top"] <= y <= drawn["bottom"] for _, y, _ in drawn["points"])
+    up = sorted(zip(numbers, (y for _, y, _ in drawn["points"]), strict=True))
+    assert [y for _, y in up] == sorted((y for _, y in up), reverse=True)
+
+
+def heights(text: str) -> dict[str, list[float]]:
+    """Value → heights at which panels draw it."""
+    found: dict[str, list[float]] = {}
+    for y, value in re.findall(r'cy="([\d.]+)" r="3"[^>]*><title>\d+: ([\d,]+)', text):
+        found.setdefault(value, []).append(float(y))
+    return found
+
+
+def test_small_multiples_have_one_upward_axis(marts: Path, pages: Path, tmp_path: Path) -> None:
+    rows = (
+        "```sql rows\nselect panel, period, make_date(period::int, 12, 31) as reference_date, value::double as value, "
+        "'published' as status, unit as unit_label from (values ('A', '2019', 10, '%'), ('A', '2020', 20, '%'), "
+        "('B', '2019', 10, '%'), ('B', '2020', 90, {unit})) as v (panel, period, value, unit)\n```\n"
+    )
+    write(pages, "pages/index.md", "title: T", rows.format(unit="'%'") + '{{ multiples(rows, "Verlauf") }}\n')
+    render_site(marts, pages, tmp_path / "common", workers=1)
+    text = (tmp_path / "common" / "index.html").read_text(encoding="utf-8")
+    assert "mit derselben senkrechten Achse" in text
+    drawn = heights(text)
+    assert len(drawn["10"]) == 2
+    assert len(set(drawn["10"])) == 1  # the same value at the same height, whatever else its panel shows
+    assert drawn["90"][0] < drawn["20"][0] < drawn["10"][0]
+    own = '{{ multiples(rows, "Verlauf", common=false) }}\n'
+    write(pages, "pages/index.md", "title: T", rows.format(unit="'Personen'") + own)
+    render_site(marts, pages, tmp_path / "own", workers=1)
+    text = (tmp_path / "own" / "index.html").read_text(encoding="utf-8")
+    assert "jede mit ihrer eigenen senkrechten Achse" in text
+    assert len(set(heights(text)["10"])) == 2
+    write(pages, "pages/index.md", "title: T", rows.format(unit="'Personen'") + '{{ multiples(rows, "Verlauf") }}\n')
+    with pytest.raises(PageError, match=r'query "rows": one common axis for several units: %, Personen'):
+        render_site(marts, pages, tmp_path / "none", workers=1)
+
+
+def test_charts_need_no_fonts_of_the_system(tmp_path: Path) -> None:
+    """Texts are measured by the library's own fonts, so that a drawing is the same on every machine."""
+    code = (
+        "import os, sys; from datetime import date; from dagster_project.reports import charts; "
+        "from dagster_project.reports.measures import Measure; from dagster_project.reports.vega import Charts; "
+        "points = [charts.Point(str(year), date(year, 1, 1), Measure(v, 'published', None, str(v), '')) "
+        "for year, v in ((2019, 1000.0), (2020, 54321.0))]; print(Charts(None).svg(charts.line(points), 'N')); "
+        "print(os.environ.get('FONTCONFIG_FILE'))"
+    )
+    empty = tmp_path / "fonts.conf"
+    empty.write_text(f"<fontconfig><dir>{tmp_path}</dir></fontconfig>", encoding="utf-8")
+    said = [
+        subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True).stdout
+        for environment in (dict(os.environ), {**os.environ, "FONTCONFIG_FILE": str(empty)})
+    ]
+    first, second = (text.strip().rsplit("\n", 1) for text in said)
+    assert first[0] == second[0]
+    assert first[1] == str(os.environ.get("FONTCONFIG_FILE"))  # others in the process see the system as it is
+    assert second[1] == str(empty)
+
+
+def test_a_release_without_pango_has_pages_and_says_why_no_pdf(
+    marts: Path, pages: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(pages, "pages/index.md", "title: Bericht\npdf: true", "Text.\n")
+    paged.possible.cache_clear()
+    monkeypatch.delitem(sys.modules, "weasyprint", raising=False)
+    monkeypatch.setattr(builtins, "__import__", without_pango(builtins.__import__))
+    try:
+        render_site(marts, pages, tmp_path / "site")
+    finally:
+        paged.possible.cache_clear()
+    assert (tmp_path / "site" / "index.html").is_file()
+    assert not list((tmp_path / "site").rglob("*.pdf"))
+    assert ".pdf" not in (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
+    assert "keine PDF" in caplog.text
+    assert "libpango" in caplog.text
+
+
+def without_pango(real: Any) -> Any:
+    def load(name: str, *arguments: Any, **options: Any) -> Any:
+        if name == "weasyprint":
+            raise OSError("cannot load library 'libpango-1.0-0': no such file\nsecond line")
+        return real(name, *arguments, **options)
+
+    return load
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 4), st.sampled_from([None, "x", "ä", "1"])), min_size=1, max_size=30))
+def test_a_stored_result_picks_what_a_held_one_picks(marts: Path, keys: list[tuple[int, str | None]]) -> None:
+    """Whatever the order in which pages ask, and however few rows are read at once."""
+    database = queries.Database(marts)
+    values = ", ".join(f"({a}, {'null' if b is None else repr(b)}, {place})" for place, (a, b) in enumerate(keys))
+    sql = f"select * from (values {values}) as v (a, b, place) order by place desc"
+    held = database.store("rows", sql, "nothing")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(queries, "_LARGE", 3)
+        stored = database.store("rows", sql, "nothing")
+        assert isinstance(stored, queries.StoredResult) == (len(keys) > 3)
+        for a, b in [*keys, (9, "x"), *keys[::-2]]:
+            for asked in ({"a": a, "b": b}, {"b": b}, {"a": a}):
+                assert [row.as_dict() for row in stored.where(**asked)] == [
+                    row.as_dict() for row in held.where(**asked)
+                ]
+    database.close()
 
 
 # -- search and downloads

@@ -24,7 +24,7 @@ from dagster_project.reports.errors import PageError
 from dagster_project.reports.site import Site
 
 STATE = ".build.json"
-_PAGES_PER_PROCESS = 40  # fewer are not worth the start of another process
+_PAGES_PER_PROCESS = 150  # fewer are not worth the start of another process
 Task = tuple[str, int]
 
 
@@ -118,7 +118,10 @@ def _build(
 
 
 def render_tasks(site: Site, tasks: Iterable[Task], folder: Path) -> list[tuple[str, list[str], list[Any]]]:
-    """Render and write these pages; returns for each its source, the files written and its search entry."""
+    """Render and write these pages; returns for each its source, its files and its search entry.
+
+    A PDF is among the files and written later.
+    """
     done = []
     for source, number in tasks:
         page = site.render(source, number)
@@ -127,37 +130,45 @@ def render_tasks(site: Site, tasks: Iterable[Task], folder: Path) -> list[tuple[
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
-        if site.becomes_pdf(source):
-            name = page.path.removesuffix(".html") + ".pdf"
-            paged.write_pdf(folder / page.path, folder / name, site.folder / "static")
-            files[name] = b""
-        done.append((source, list(files), [page.entry] if page.entry else []))
+        papers = [paged.name_of(page.path)] if site.becomes_pdf(source) else []
+        done.append((source, [*files, *papers], [page.entry] if page.entry else []))
     return done
 
 
 def _render_all(
     site: Site, todo: Sequence[Task], places: tuple[Path, Path, Path, Path | None], workers: int | None
 ) -> list[tuple[str, list[str], list[Any]]]:
-    """Share the pages between this process and others; the same pages come out, whoever renders them."""
+    """Share the pages between this process and others; the same pages come out, whoever renders them.
+
+    Pages that become a PDF are rendered first: setting one takes as long as many pages, in a process of its own.
+    """
     folder, marts, scratch, cache = places
     wanted = workers or min(os.cpu_count() or 1, 8)
-    count = max(1, min(wanted, len(todo) // _PAGES_PER_PROCESS)) if workers is None else max(1, wanted)
-    # PDF pages take longest: the first process gets them, and the fewest others
-    ordered = sorted(todo, key=lambda task: not site.becomes_pdf(task[0]))
-    helpers = []
+    set_too = [task for task in todo if site.becomes_pdf(task[0])]
+    others = [task for task in todo if task not in set_too]
+    count = max(1, min(wanted, len(others) // _PAGES_PER_PROCESS)) if workers is None else max(1, wanted)
+    helpers: list[subprocess.Popen[bytes]] = []
     answers = []
     try:
         for share in range(1, count):
             answers.append(scratch / f".answer-{share}.json")
             order = {
                 "pages": str(folder), "marts": str(marts), "scratch": str(scratch), "answer": str(answers[-1]),
-                "cache": str(cache) if cache else None, "tasks": ordered[share::count],
+                "cache": str(cache) if cache else None, "tasks": others[share::count],
             }  # fmt: skip
-            command = [sys.executable, "-m", "dagster_project.reports.worker", json.dumps(order)]
-            helpers.append(subprocess.Popen(command, stdout=subprocess.DEVNULL))  # noqa: S603 - our own module
-        done = render_tasks(site, ordered[0::count], scratch)
-        for helper, answer in zip(helpers, answers, strict=True):
+            helpers.append(_start("-m", "dagster_project.reports.worker", json.dumps(order)))
+        done = render_tasks(site, set_too, scratch)
+        papers = [(scratch / name, scratch / paged.name_of(name)) for _, (name, *_), _ in done]
+        style = site.folder / "static"
+        setters = [_start("-P", paged.__file__, *map(str, (*paper, style))) for paper in papers if wanted > 1]
+        helpers += setters
+        done += render_tasks(site, others[0::count], scratch)
+        for helper, answer in zip(helpers, answers, strict=False):
             done += _answer(answer, helper.wait())
+        if any(setter.wait() for setter in setters):
+            raise RuntimeError("a process that sets a PDF ended with an error")
+        for paper in papers if not setters else ():
+            paged.write_pdf(*paper, style)
     except BaseException:
         for helper in helpers:
             helper.kill()
@@ -166,6 +177,10 @@ def _render_all(
         for helper in helpers:
             helper.wait()
     return done
+
+
+def _start(*arguments: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL)  # noqa: S603 - our own modules
 
 
 def _answer(file: Path, code: int) -> list[tuple[str, list[str], list[Any]]]:

@@ -32,11 +32,12 @@ class Point:
     high: float | None = None
 
 
-def _days(day: date) -> int:
+def days(day: date) -> int:
+    """Days since 1 January 1970."""
     return day.toordinal() - date(1970, 1, 1).toordinal()
 
 
-def _rows(points: Sequence[Point], breaks: Sequence[date]) -> list[dict[str, Any]]:
+def stretches(points: Sequence[Point], breaks: Sequence[date]) -> list[dict[str, Any]]:
     """One row per value; ``part`` counts the unbroken stretches of a series."""
     rows, parts = [], dict[str, tuple[int, date | None]]()
     for point in points:
@@ -48,7 +49,7 @@ def _rows(points: Sequence[Point], breaks: Sequence[date]) -> list[dict[str, Any
         if point.measure.value is not None:
             rows.append(
                 {
-                    "x": _days(point.day), "y": point.measure.value, "series": point.series, "part": part,
+                    "x": days(point.day), "y": point.measure.value, "series": point.series, "part": part,
                     "low": point.low, "high": point.high,
                     "text": f"{format_period(point.period)}: {point.measure.full}",
                 }
@@ -56,23 +57,24 @@ def _rows(points: Sequence[Point], breaks: Sequence[date]) -> list[dict[str, Any
     return rows
 
 
-def _break_places(points: Sequence[Point], breaks: Sequence[date]) -> list[tuple[date, float]]:
-    days = sorted({point.day for point in points})
+def break_places(points: Sequence[Point], breaks: Sequence[date]) -> list[tuple[date, float]]:
+    """Each break with its place in days: midway between the values before and after it, as it lies between them."""
+    known = sorted({point.day for point in points})
     places = []
     for day in sorted(breaks):
-        before, after = [d for d in days if d < day], [d for d in days if d >= day]
+        before, after = [d for d in known if d < day], [d for d in known if d >= day]
         if before and after:
-            places.append((day, (_days(before[-1]) + _days(after[0])) / 2))
+            places.append((day, (days(before[-1]) + days(after[0])) / 2))
     return places
 
 
 def _time_axis(points: Sequence[Point], most: int) -> dict[str, Any]:
     """Years below the axis, the last one always, as many as fit."""
-    days = {point.day: point.period for point in points}
-    step = max(1, math.ceil(len(days) / most))
-    shown = [_days(day) for day in sorted(days)[::-1][::step]]
-    years = {day.year for day in days}
-    form = "%Y" if len(years) == len(days) else "%m/%y"
+    known = {point.day for point in points}
+    step = max(1, math.ceil(len(known) / most))
+    shown = [days(day) for day in sorted(known)[::-1][::step]]
+    years = {day.year for day in known}
+    form = "%Y" if len(years) == len(known) else "%m/%y"
     return {
         "values": shown, "labelExpr": f"utcFormat(datum.value * 86400000, '{form}')", "grid": False, "title": None,
         "labelFlush": False,
@@ -89,15 +91,12 @@ def line(
     points: Sequence[Point],
     breaks: Mapping[date, str] | None = None,
     *,
-    width: int = WIDTH,
-    height: int = 190,
-    small: bool = False,
     unit: str | None = None,
 ) -> Spec:
-    """Time lines with a band of uncertainty, open where a value is missing or the series breaks; a ``small`` one
-    has fewer labels."""
+    """Time lines with a band of uncertainty, open where a value is missing or the series breaks."""
+    width, height = WIDTH, 190
     gaps = dict(breaks or {})
-    rows = _rows(points, list(gaps))
+    rows = stretches(points, list(gaps))
     names = list(dict.fromkeys(point.series for point in points))
     colour: dict[str, Any] = {
         "field": "series", "type": "nominal", "legend": None, "scale": {"domain": names, "range": SERIES["range"]},
@@ -105,10 +104,10 @@ def line(
     dash = {"field": "series", "type": "nominal", "legend": None, "scale": {"domain": names, "range": SERIES["dash"]}}
     if len(names) > 1:
         colour["legend"] = dash["legend"] = {"orient": "top", "title": None, "symbolType": "stroke", "labelLimit": 190}
-    zero = starts_at_zero(points) or (small and min(row["y"] for row in rows) >= 0)
-    x = {"field": "x", "type": "quantitative", "axis": _time_axis(points, 3 if small else 8),
+    zero = starts_at_zero(points)
+    x = {"field": "x", "type": "quantitative", "axis": _time_axis(points, 8),
          "scale": {"zero": False, "nice": False, "padding": 8}}  # fmt: skip
-    y = {"field": "y", "type": "quantitative", "title": unit, "axis": {"tickCount": 3 if small else 4},
+    y = {"field": "y", "type": "quantitative", "title": unit, "axis": {"tickCount": 4},
          "scale": {"zero": zero, "nice": True}}  # fmt: skip
     layers: list[Spec] = []
     if any(row["low"] is not None for row in rows):
@@ -121,7 +120,7 @@ def line(
         )
     if gaps:
         # the break lies before the first value that it changes, so midway between that and the value before
-        rules = [{"x": place, "text": f"Bruch: {gaps[day]}"} for day, place in _break_places(points, list(gaps))]
+        rules = [{"x": place, "text": f"Bruch: {gaps[day]}"} for day, place in break_places(points, list(gaps))]
         layers.append(
             {
                 "data": {"values": rules},
@@ -225,43 +224,6 @@ def histogram(bins: Sequence[tuple[float, float, int, str]], mark: float | None,
             }
         )
     return {"data": {"values": rows}, "width": WIDTH - 50, "height": 190, "layer": layers}
-
-
-def heat(
-    rows: Sequence[str], columns: Sequence[str], cells: Mapping[tuple[str, str], Measure], groups: Sequence[str]
-) -> Spec:
-    """A field per row and column, coloured by the group of its value within its column; hidden values are crossed."""
-    values = []
-    for row in rows:
-        for column in columns:
-            measure = cells.get((row, column))
-            group = measure.group if measure else None
-            values.append(
-                {
-                    "row": row, "column": column, "group": group if measure and measure.value is not None else "–",
-                    "text": f"{row}, {column}: {measure.full if measure else '–'}",
-                    "sign": "" if measure and measure.value is not None else "×",
-                }
-            )  # fmt: skip
-    domain = ["1", "2", "3", "4", "5", "–"]
-    return {
-        "data": {"values": values},
-        "width": {"step": 34}, "height": {"step": 23},
-        "encoding": {
-            "x": {"field": "column", "type": "nominal", "sort": list(columns), "title": None,
-                  "axis": {"orient": "top", "labelAngle": -50, "labelLimit": 190, "domain": False, "ticks": False}},
-            "y": {"field": "row", "type": "nominal", "sort": list(rows), "title": None,
-                  "axis": {"labelLimit": 280, "domain": False, "ticks": False}},
-        },
-        "layer": [
-            {"mark": {"type": "rect", "stroke": "white", "strokeWidth": 1.5},
-             "encoding": {"color": {"field": "group", "type": "nominal", "legend": None,
-                                    "scale": {"domain": domain, "range": [*groups, "#eef0f1"]}},
-                          "tooltip": {"field": "text", "type": "nominal"}}},
-            {"mark": {"type": "text", "color": SOFT, "fontSize": 12},
-             "encoding": {"text": {"field": "sign", "type": "nominal"}}},
-        ],
-    }  # fmt: skip
 
 
 def nice_bins(values: Sequence[float], wanted: int = 10) -> list[tuple[float, float, int]]:

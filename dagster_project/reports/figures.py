@@ -6,13 +6,12 @@ Reads results of queries, renders templates; writes nothing.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
 
-from dagster_project.reports import charts, maps
+from dagster_project.reports import charts, maps, panels
 from dagster_project.reports.errors import PageError
 from dagster_project.reports.kit import Column, Kit
 from dagster_project.reports.measures import Measure
@@ -21,7 +20,10 @@ from dagster_project.reports.search import script_json
 from dagster_project.reports.shapes import LOCATOR_TOLERANCE, MAP_UNITS
 from dagster_project.reports.tables import TableComponents
 from dagster_project.reports.vega import CONFIG
-from dagster_project.reports.wording import format_number, format_period
+from dagster_project.reports.wording import ascii_name, format_number, format_period
+
+# what stands in a field of a heat map, beside the number or in its place
+SIGNS = {"suppressed": "×", "missing": "–", "not_applicable": "·", "estimated": "°", "unreliable": "*"}
 
 
 class FigureComponents(TableComponents, Kit):
@@ -124,25 +126,36 @@ class FigureComponents(TableComponents, Kit):
             columns.insert(0, Column("series", "Reihe"))
         return self._vega(spec, newest_first, title, Column("period", "Zeitraum", "period"), words, columns)
 
-    def multiples(self, result: Result, title: str, breaks: Result | None = None) -> Markup:
-        """Small time lines beside each other, one for each value of the column panel; else as line_chart()."""
+    def multiples(self, result: Result, title: str, breaks: Result | None = None, common: bool = True) -> Markup:
+        """Small time lines beside each other, one for each value of the column panel; else as line_chart().
+
+        All have one upward axis, so that heights can be compared; ``common=false`` gives each its own, for panels that
+        show different things. Raises PageError for a common axis of several units.
+        """
         if not result:
             return self._empty(result)
         result.require(["panel"])
+        units = {str(row.get("unit_label") or "") for row in result}
+        if common and len(units) > 1:
+            raise PageError(f"one common axis for several units: {', '.join(sorted(units))}", query=result.name)
         marked = {row["day"]: str(row["reason"]) for row in breaks or ()}
-        drawings = []
+        lines = {}
         for name in dict.fromkeys(row["panel"] for row in result):
             points, _ = self._points(result.where(panel=name))
             if any(point.measure.value is not None for point in points):
-                spec = charts.line(points, marked, width=190, height=100, small=True)
-                drawings.append((name, *self._drawn(spec, f"{name}. {_describe_lines(points)}")))
-        if not drawings:
+                lines[name] = points
+        if not lines:
             return self._note("In keinem Zeitraum liegt ein Wert vor; eine Zeitreihe ist nicht möglich.")
-        words = f"{len(drawings)} Zeitreihen; jede hat ihre eigene senkrechte Achse."
+        shared = panels.axis(_values(point for points in lines.values() for point in points)) if common else None
+        drawings = [
+            (name, _describe_lines(points), panels.draw(points, list(marked), shared or panels.axis(_values(points))))
+            for name, points in lines.items()
+        ]
+        words = f"{len(drawings)} Zeitreihen, "
+        words += "alle mit derselben senkrechten Achse." if common else "jede mit ihrer eigenen senkrechten Achse."
         words += "".join(f" Bruch: {reason}." for reason in marked.values())
         columns = [Column("period", "Zeitraum", "period"), Column("value", "Wert", "measure")]
-        context = {"drawings": drawings, "wide": False}
-        return self._figure("chart", result, title, Column("panel", "Reihe"), words, context, columns)
+        return self._figure("multiples", result, title, Column("panel", "Reihe"), words, {"panels": drawings}, columns)
 
     def bar_chart(self, result: Result, title: str, link: str | None = None) -> Markup:
         """Horizontal bars, one a row, in the query's order. Columns: name, value, status (+ see map).
@@ -206,35 +219,53 @@ class FigureComponents(TableComponents, Kit):
         return self._vega(spec, result, title, Column("name", "Gebiet"), words)
 
     def heat_map(
-        self, result: Result, title: str, row: str = "name", column: str = "column", among: Result | None = None
+        self,
+        result: Result,
+        title: str,
+        row: str = "name",
+        column: str = "column",
+        among: Result | None = None,
+        link: str | None = None,
     ) -> Markup:
         """Areas by indicators, each field tinted by its group in its column, ``among`` the rows of another query.
 
-        Columns: value, status (+ see map), and the two named by ``row`` and ``column``.
+        A table with numbers, so it needs no other for those who cannot see the colours. Columns: value, status (+ see
+        map), and the two named by ``row`` and ``column``; ``link`` leads from an area to its page.
         """
         if not result:
             return self._empty(result)
         result.require([row, column, "value", "status"])
-        measures = self._measures(result)
         found: dict[str, list[float]] = {}
         for entry in among or result:
             if entry["value"] is not None:
                 found.setdefault(str(entry[column]), []).append(entry["value"])
         breaks = {name: maps.quantile_breaks(values) for name, values in found.items()}
-        cells: dict[tuple[str, str], Measure] = {}
-        for entry, measure in zip(result, measures, strict=True):
-            name = str(entry[column])
-            group = None if measure.value is None else str(bisect_left(breaks[name], measure.value) + 1)
-            cells[str(entry[row]), name] = replace(measure, group=group)
-        rows = list(dict.fromkeys(str(entry[row]) for entry in result))
-        columns = list(dict.fromkeys(str(entry[column]) for entry in result))
-        spec = charts.heat(rows, columns, cells, maps.palette(maps.GROUPS))
-        words = (
-            "Je Spalte fünf etwa gleich große Gruppen von niedrig (hell) bis hoch (dunkel); × heißt: kein Wert. "
-            "Dunkel bedeutet hoch, nicht ungünstig."
-        )
-        shown = [Column(column, "Indikator"), Column("value", "Wert", "measure")]
-        return self._vega(spec, result, title, Column(row, "Gebiet"), words, shown, wide=True)
+        columns = {str(entry[column]): str(entry.get("unit_label") or "") for entry in result}
+        shown = Column("value", "Wert", "measure", unit=False)
+        cells: dict[str, dict[str, tuple[str, int | None]]] = {}
+        hrefs: dict[str, str | None] = {}
+        signs: dict[str, str] = {}
+        for entry in result:
+            measure = self._measure(shown, entry, result.name)
+            sign, group = SIGNS.get(measure.status, ""), None
+            if sign:
+                signs[sign] = self._site.words.word("status", measure.status)
+            if measure.value is not None:
+                group = bisect_left(breaks[str(entry[column])], measure.value) + 1
+                sign = format_number(measure.value, entry.get("decimals")) + sign
+            cells.setdefault(str(entry[row]), {})[str(entry[column])] = sign, group
+            hrefs[str(entry[row])] = self._site.href(link, entry, self._root) if link else None
+        words = "Je Spalte fünf etwa gleich große Gruppen von niedrig (hell) bis hoch (dunkel). "
+        words += "Dunkel bedeutet hoch, nicht ungünstig."
+        words += "".join(f" {sign} {meaning}." for sign, meaning in signs.items())
+        context = {
+            "title": title, "first": "Gebiet", "columns": columns.items(), "description": words,
+            "file": ascii_name(title).lower(),
+            "rows": [
+                (name, hrefs[name], [own.get(column, ("", None)) for column in columns]) for name, own in cells.items()
+            ],
+        }  # fmt: skip
+        return self._site.fill("heat", context)
 
     # -- inside
 
@@ -263,15 +294,10 @@ class FigureComponents(TableComponents, Kit):
         first: Column,
         words: str,
         columns: Sequence[Column] | None = None,
-        wide: bool = False,
     ) -> Markup:
-        drawing = {"drawings": [("", *self._drawn(spec, f"{title}. {words}"))], "wide": wide}
-        return self._figure("chart", result, title, first, words, drawing, columns)
-
-    def _drawn(self, spec: charts.Spec, name: str) -> tuple[Markup, Markup]:
-        """The chart as SVG, and its specification for the browser."""
         script = Markup(script_json({"config": CONFIG, **spec}))  # noqa: S704 - it has no sign that ends a script
-        return self._site.charts.svg(spec, name), script
+        drawing = {"svg": self._site.charts.svg(spec, f"{title}. {words}"), "spec": script}
+        return self._figure("chart", result, title, first, words, drawing, columns)
 
     def _figure(
         self,
@@ -318,6 +344,11 @@ def _merged(shapes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         {"path": "".join(parts), "fill": fill, "overlay": overlay, "text": "", "href": None}
         for (fill, overlay), parts in paths.items()
     ]
+
+
+def _values(points: Iterable[charts.Point]) -> list[float]:
+    """The values of these points and the bounds of their uncertainty."""
+    return [number for point in points for number in (point.measure.value, point.low, point.high) if number is not None]
 
 
 def _describe_lines(points: Sequence[charts.Point]) -> str:

@@ -1,6 +1,7 @@
 """A page as a PDF with page numbers, bookmarks and tags.
 
-Reads a finished page of the site and the style sheets; writes one PDF. The same page becomes the same bytes.
+Reads a finished page of the site and the style sheets; writes one PDF. The same page becomes the same bytes. Run as a
+script with page, PDF and folder of style sheets, it is a process of its own, which ``build`` starts.
 WeasyPrint needs Pango of the operating system; where that is missing there are no PDFs, and nothing links to one.
 """
 
@@ -8,9 +9,11 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
 from functools import cache
 from pathlib import Path
 
+PACKAGES = "libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
 log = logging.getLogger(__name__)
 _NOT_PRINTED = re.compile(
     r'<link [^>]*>| href="[^#"][^"]*"|<script[^>]*>.*?</script>|<details class="values">.*?</details>', re.DOTALL
@@ -23,9 +26,15 @@ def possible() -> bool:
     try:
         import weasyprint  # noqa: F401
     except (ImportError, OSError) as error:
-        log.warning("no PDFs: %s", str(error).splitlines()[0])
+        said = str(error).splitlines()[0]
+        log.warning("Es gibt keine PDF-Dateien, die Seiten sind vollständig (apt-get install %s): %s", PACKAGES, said)
         return False
     return True
+
+
+def name_of(page: str) -> str:
+    """The PDF beside a page."""
+    return page.removesuffix(".html") + ".pdf"
 
 
 def write_pdf(page: Path, target: Path, static: Path) -> None:
@@ -43,3 +52,7 @@ def write_pdf(page: Path, target: Path, static: Path) -> None:
     document.write_pdf(
         str(target), stylesheets=sheets, font_config=fonts, pdf_variant="pdf/ua-1", custom_metadata=False
     )
+
+
+if __name__ == "__main__":
+    write_pdf(*map(Path, sys.argv[1:]))

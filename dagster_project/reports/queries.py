@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -187,17 +188,20 @@ class Database:
     """
 
     def __init__(self, marts: Path, expected: Mapping[str, Mapping[str, str]] | None = None) -> None:
+        self._spill = tempfile.TemporaryDirectory(prefix="sozialraum-pages-")  # for its owner alone
         # One thread: rows that a query leaves unordered still come in the same order each time.
         self._connection = duckdb.connect(
             ":memory:",
             config={
                 "threads": 1,
                 "memory_limit": memory_limit(),
+                "temp_directory": self._spill.name,
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
                 "python_enable_replacements": False,
             },
         )
+        self._connection.execute("set enable_progress_bar = false")
         quoted = str(marts).replace("'", "''")
         self._numbers = itertools.count()
         self._connection.execute(
@@ -205,6 +209,7 @@ class Database:
         )
         self._connection.execute(f"attach '{quoted}' as marts (read_only)")
         self._connection.execute("use marts")
+        self._connection.execute("attach ':memory:' as stored (compress)")  # temporary tables are not compressed
         for mart, columns in (expected or {}).items():
             self._stand_in(mart, columns)
         self._connection.execute("set enable_external_access = false")
@@ -213,6 +218,7 @@ class Database:
     def close(self) -> None:
         """Let go of the file."""
         self._connection.close()
+        self._spill.cleanup()
 
     def _stand_in(self, mart: str, columns: Mapping[str, str]) -> None:
         """Put an empty table, or a view with columns of nulls, in front of what the release lacks."""
@@ -256,10 +262,10 @@ class Database:
 
     def store(self, name: str, sql: str, empty: str | None = None) -> Result:
         """As ``select``, for a query whose rows many pages share: a large result stays here, see StoredResult."""
-        table = f"stored_{next(self._numbers)}"
+        table = f"stored.result_{next(self._numbers)}"
         try:
             self._connection.execute(
-                f"create temp table {table} as select *, row_number() over () as {_PLACE} from (\n{sql}\n)"
+                f"create table {table} as select *, row_number() over () as {_PLACE} from (\n{sql}\n)"
             )
         except duckdb.Error as error:
             raise PageError(first_line(error), query=name) from None
@@ -268,6 +274,7 @@ class Database:
         counted = self._connection.execute(f"select count(*) from {table}").fetchone()
         count = counted[0] if counted else 0
         if count > _LARGE:
+            self._connection.execute("checkpoint stored")
             return StoredResult(name, columns, empty, table, count, self)
         result = self.read(name, table, empty=empty)
         self._connection.execute(f"drop table {table}")
@@ -275,12 +282,14 @@ class Database:
 
     def sort(self, table: str, columns: Sequence[str]) -> tuple[str, list[tuple[tuple[Any, ...], int, int]]]:
         """A copy of a stored table in the order of these columns; its keys with their first and last place there."""
-        copy = f"stored_{next(self._numbers)}"
+        copy = f"stored.result_{next(self._numbers)}"
         names = ", ".join(f'"{column}"' for column in columns)
         self._connection.execute(
-            f"create temp table {copy} as select * replace (row_number() over (order by {names}, {_PLACE}) as {_PLACE}) "
+            f"create table {copy} as "
+            f"select * replace (row_number() over (order by {names}, {_PLACE}) as {_PLACE}) "
             f"from {table} order by {names}, {_PLACE}"
         )
+        self._connection.execute("checkpoint stored")
         found = self._connection.execute(
             f"select {names}, min({_PLACE}) as first, max({_PLACE}) from {copy} group by {names} order by first"
         )

@@ -299,7 +299,7 @@ class Site:
             "root": root,
             "region": self._region.as_dict(),
             "navigation": self._navigation(page, root),
-            "pdf": posixpath.basename(path).removesuffix(".html") + ".pdf" if self.becomes_pdf(source) else "",
+            "pdf": paged.name_of(posixpath.basename(path)) if self.becomes_pdf(source) else "",
         }
         html = self.fill(page.head["layout"] or "layout", frame)
         entry = (unescape(said["title"]), unescape(said["search"]), path) if said["search"] else None

@@ -85,9 +85,8 @@ class Charts:
         form = json.dumps(_take_rows(spec, rows), ensure_ascii=False, sort_keys=True)
         vega = _compiled(form)
         data = [{**part, "values": rows[int(place)]} if place else part for place, part in vega["data"]]
-        svg = _converter().vega_to_svg(
-            {**vega, "data": data}, format_locale="de-DE", time_format_locale="de-DE", allowed_base_urls=[]
-        )
+        whole = json.dumps({**vega, "data": data})  # a text crosses over to the library faster than a dict
+        svg = _converter().vega_to_svg(whole, format_locale="de-DE", time_format_locale="de-DE", allowed_base_urls=[])
         drawn = _tidy(svg, key[:8])
         if self.folder:
             keep(self.folder / f"{key}.svg", drawn)

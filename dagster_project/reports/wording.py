@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
@@ -30,7 +30,7 @@ SHOWN_STATUSES = ("published", "estimated", "unreliable")
 HIDDEN_STATUSES = ("suppressed", "missing", "not_applicable")
 WORD_GROUPS = (
     "status", "reason", "kind", "direction", "verdict", "severity", "gate", "cadence", "yes_no", "tone", "trend",
-    "delivery_state", "conversion_class", "comparator",
+    "delivery_state", "conversion_class", "comparator", "news",
 )  # fmt: skip
 KEY_LABELS = "key"
 
@@ -144,16 +144,26 @@ class Words:
             raise PageError(f'words.yml has no words for {group} "{key}"; there are: {", ".join(words)}')
         return words[key]
 
-    def keys(self, keys: str | None, shown: int = 10) -> str:
-        """A JSON list of row keys as text; long lists are cut and say how many are left."""
-        items = [self._key(key) for key in json.loads(keys or "[]")]
+    def keys(self, keys: str | None, names: Iterable[Any] = (), shown: int = 10) -> str:
+        """A JSON list of row keys as text; long lists are cut and say how many are left.
+
+        ``names`` are rows of kind (as indicator), code and name; keys that differ in their period alone are one.
+        """
+        known = {(row["kind"], row["code"]): str(row["name"]) for row in names}
+        periods: dict[str, list[str]] = {}
+        for key in json.loads(keys or "[]"):
+            period = str(key["period"]) if isinstance(key, dict) and len(key) > 1 and "period" in key else ""
+            rest_of_key = {name: key[name] for name in key if name != "period"} if period else key
+            periods.setdefault(self._key(rest_of_key, known), []).append(_period_text(period) if period else "")
+        items = [text + (f": {', '.join(found)}" if any(found) else "") for text, found in periods.items()]
         rest = len(items) - shown
         return ";\n".join(items[:shown]) + (f" … und {format_number(rest)} weitere" if rest > 0 else "")
 
-    def _key(self, key: Any) -> str:
+    def _key(self, key: Any, names: Mapping[tuple[str, str], str]) -> str:
         if isinstance(key, dict):
             labels = self._groups[KEY_LABELS]
-            return ", ".join(f"{labels.get(name, name)} {_period_text(str(key[name]))}" for name in key)
+            said = {name: names.get((name, str(key[name]))) or _period_text(str(key[name])) for name in key}
+            return ", ".join(f"{labels.get(name, name)} {text}" for name, text in said.items())
         return ", ".join(map(str, key)) if isinstance(key, list) else str(key)
 
 
