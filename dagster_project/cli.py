@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     forget = add("forget", _forget, "Delete original files that are past their retention.")
     forget.add_argument("--today", type=date.fromisoformat, default=None, metavar="DATE")
     forget.add_argument("--dry-run", action="store_true", help="only say what would be deleted")
+    packages = add("packages", _packages, "Pack for each recipient what it is entitled to of the release in force.")
+    packages.add_argument("--key", type=Path, metavar="FILE", help="the secret minisign key to sign with")
+    add("transmissions", _transmissions, "What went to whom, why and when.")
     add("doctor", _doctor, "Versions, folders and files this installation uses.", "")
     return parser
 
@@ -256,6 +259,7 @@ def _text(error: Any) -> str:
 
 def _forget(options: argparse.Namespace) -> int:
     from dagster_project import landing, retention
+    from dagster_project.packages import recipients
 
     declared = declarations.load(project(), options.region)
     data = region_data(options.region)
@@ -280,6 +284,9 @@ def _forget(options: argparse.Namespace) -> int:
         except OSError as error:
             print(f"Nicht gelöscht: {error}", file=sys.stderr)
             return WRONG_INPUT
+    if declared.sharing is not None and not options.dry_run:
+        kept = declared.sharing.transmissions_kept_days
+        recipients.forget(data.packages, kept, options.today or date.today())
     if options.json:
         print_json({"dry_run": options.dry_run, "forgotten": forgotten})
         return DONE
@@ -287,6 +294,48 @@ def _forget(options: argparse.Namespace) -> int:
     for entry in forgotten:
         print(f"{entry['what']}: {entry['why']}")
     print(f"{len(forgotten)} von {len(originals)} Originaldateien {done}.")
+    return DONE
+
+
+# ---------------------------------------------------------------- share
+
+
+def _packages(options: argparse.Namespace) -> int:
+    from dagster_project.packages import KeyMistake, recipients
+
+    declared, data = declarations.load(project(), options.region), region_data(options.region)
+    standing = recipients.release_in_force(data.current)
+    if declared.sharing is None or standing is None:
+        missing = f"sources/{options.region}/recipients.yml" if declared.sharing is None else "eine Veröffentlichung"
+        print(f"Für Pakete fehlt {missing}.", file=sys.stderr)
+        return WRONG_INPUT
+    try:
+        with exclusive(data):
+            made = recipients.build(declared, *standing, data.packages, datetime.now(UTC), options.key)
+    except KeyMistake as error:
+        print(error, file=sys.stderr)
+        return WRONG_INPUT
+    if options.json:
+        print_json([asdict(item) for item in made])
+        return DONE
+    for item in made:
+        print(
+            f"{item.recipient}: {data.packages / item.recipient / item.package}, {item.rows['value']} Werte "
+            f"({item.added} neu, {item.changed} geändert, {item.removed} entfallen)"
+        )
+    print(f"{len(made)} Pakete; wer diesen Stand schon hat, bekommt keines.")
+    return DONE
+
+
+def _transmissions(options: argparse.Namespace) -> int:
+    from dagster_project.packages import recipients
+
+    found = recipients.ledger(region_data(options.region).packages)
+    if options.json:
+        print_json([asdict(item) for item in found])
+    else:
+        for item in found:
+            print(f"{item.at}  {item.recipient}  {item.release}  {', '.join(item.purposes)}  sha256 {item.sha256[:16]}")
     return DONE
 
 

@@ -145,6 +145,11 @@ class RegionData:
         return self.root / "charts"
 
     @property
+    def packages(self) -> Path:
+        """What was packed for recipients, and the ledger of it (written by `packages.recipients`)."""
+        return self.root / "packages"
+
+    @property
     def releases(self) -> Path:
         return self.root / "releases"
 

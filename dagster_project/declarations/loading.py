@@ -16,6 +16,7 @@ from dagster_project.declarations.contracts import Contract
 from dagster_project.declarations.disclosure import MeasureRelation, parsed_relation
 from dagster_project.declarations.indicators import AgeBound, Indicator
 from dagster_project.declarations.references import Declarations, unresolved
+from dagster_project.declarations.sharing import Sharing
 from dagster_project.declarations.suites import Suite
 from dagster_project.declarations.support import RESIDENTS
 from dagster_project.declarations.territory import Geography, Region
@@ -46,6 +47,8 @@ def load(project: Project, region: str) -> Declarations:
     indicators = read_folder(project.indicators, Indicator, project, mistakes)
     bounds = read_folder(project.bounds, AgeBound, project, mistakes)
     suites = read_folder(project.expectations, Suite, project, mistakes)
+    shared = folder / "recipients.yml"
+    sharing = read_file(shared, Sharing, project, mistakes, identity="recipients") if shared.is_file() else None
     if mistakes or declared_region is None:
         raise DeclarationError(mistakes)
     yields = {source: found for source, found in measures_by_source(project).items() if source in contracts}
@@ -62,6 +65,7 @@ def load(project: Project, region: str) -> Declarations:
             for measure in sorted(set().union(*yields.values()))
         },
         relations(project, contracts),
+        sharing,
     )
     mistakes = unresolved(project, declarations)
     if mistakes:

@@ -13,6 +13,7 @@ from dagster_project.declarations.base import Mistake
 from dagster_project.declarations.contracts import Contract
 from dagster_project.declarations.disclosure import MeasureRelation
 from dagster_project.declarations.indicators import AgeBound, Indicator
+from dagster_project.declarations.sharing import EVERY_MUNICIPALITY, Sharing
 from dagster_project.declarations.suites import Suite
 from dagster_project.declarations.territory import Geography, Region
 from dagster_project.settings import Project
@@ -34,6 +35,7 @@ class Declarations:
     universes: dict[str, str]
     sources_of: dict[str, tuple[str, ...]] = field(default_factory=dict)
     relations: tuple[MeasureRelation, ...] = ()
+    sharing: Sharing | None = None
 
     @property
     def all_public(self) -> bool:
@@ -69,6 +71,7 @@ def unresolved(project: Project, declared: Declarations) -> list[Mistake]:
         *_contract_references(project, declared),
         *_indicator_references(declared),
         *_suite_references(project, declared),
+        *_sharing_references(declared),
     ]
 
 
@@ -111,6 +114,22 @@ def _support_references(declared: Declarations) -> list[Mistake]:
     for universe in region.support.universes:
         mistakes += _reference(file, f"support.universes.{universe}", universe, set(declared.universes.values()))
     return mistakes
+
+
+def _sharing_references(declared: Declarations) -> list[Mistake]:
+    """Entitlements speak of municipalities and published levels that there are."""
+    if declared.sharing is None:
+        return []
+    file = f"sources/{declared.region.id}/recipients.yml"
+    municipalities = [EVERY_MUNICIPALITY, *(item.id for item in declared.region.municipalities)]
+    geography = declared.geographies.get(declared.region.geography)
+    levels = [level.id for level in geography.levels if level.published] if geography else []
+    return [
+        mistake
+        for number, item in enumerate(declared.sharing.entitlements, start=1)
+        for key, value, known in (("municipality", item.municipality, municipalities), ("level", item.level, levels))
+        for mistake in _reference(file, f"entitlements.{number}.{key}", value, known)
+    ]
 
 
 def _chosen_indicators(declared: Declarations, file: str) -> list[Mistake]:

@@ -1,7 +1,8 @@
 """Packages: files that travel between offices, with what they are, hashes of all of it, and who sent them.
 
 `archive` reads and writes a ZIP file that may be hostile, `keys` signs and encrypts, `delivery` packs a department's
-file for the statistics office and opens it there.
+file for the statistics office and opens it there; `recipients` packs parts of a release for those entitled to them,
+with `tables_for_people` and `spatial`.
 """
 
 from dagster_project.packages.archive import Refused
