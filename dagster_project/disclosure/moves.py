@@ -105,7 +105,7 @@ def _labels(system: System, cells: Integers) -> Integers:
 
 def _loosened(system: System, scope: Scope) -> Scope:
     """Without cells that cannot move because one of their equations holds no other cell, again and again."""
-    entries = np.abs(system.matrix[scope.equations][:, scope.cells])
+    entries = (system.matrix[scope.equations][:, scope.cells] != 0).astype(float)
     by_cell = entries.T.tocsr()
     free = np.ones(len(scope.cells))
     while True:
