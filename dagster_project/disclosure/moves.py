@@ -177,7 +177,7 @@ def cheapest_move(
     price = np.where(unseen[inner], FREE, system.cost[inner])
     both = sparse.hstack([equations.matrix, -equations.matrix], format="csc")
     program = Program(both, equations.room, (lower, upper), np.concatenate([price, price]))
-    found = _whole(program)
+    found = _whole(program, mip_rel_gap=0.05)
     if found is None:
         return None
     return equations.all_moves(_difference(found))
