@@ -369,6 +369,30 @@ def test_no_attack_on_a_two_way_table_succeeds(seed: int, rows: int, columns: in
     assert (known.high >= cells.value).all()
 
 
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10**6), st.integers(3, 5))
+def test_no_attack_by_one_who_knows_a_row_or_by_two_succeeds(seed: int, rows: int) -> None:
+    """Every row knows its own numbers, and each two rows pool theirs: what is theirs they know, the rest stays open."""
+    random = np.random.default_rng(seed)
+    cells = two_way(random.poisson(random.choice([1.0, 4.0, 20.0], (rows, 4))).tolist())
+    margin = rules.small(cells.value, 3)
+    cells.hidden[:], cells.rise[:], cells.fall[:] = margin.sensitive, margin.rise, margin.fall
+    knows = []
+    for size in (1, 2):
+        for members in itertools.combinations(range(rows), size):
+            own = np.zeros(len(cells.value), bool)
+            cells.of(0, own)[list(members)] = True
+            knows.append(own)
+    found = suppress.protect(cells, knows)
+    for own, unmet in zip(knows, found.unmet[1:], strict=True):
+        known = attack(cells, found.hidden & ~own)
+        safe = margin.sensitive & ~own & ~unmet
+        assert (known.low[safe] <= 0).all()
+        assert (known.high[safe] >= 3).all()
+        # what is called exposed is so: a row is not hidden from those who know all other rows and the sum
+        assert ((known.low > 0) | (known.high < 3))[unmet].all()
+
+
 def test_what_cannot_be_protected_is_named() -> None:
     """A released total and all but one released part: nothing can hide the last part."""
     cells = two_way([[1, 5], [7, 9]])

@@ -27,11 +27,12 @@ def hidden_rows(declared: Declarations, conversions: pd.DataFrame, counts: list[
     sources = known[known["is_hidden"]].rename(columns={name: f"source_{name}" for name in AREA})
     keys = [*(f"source_{name}" for name in AREA), "measure", "day"]
     gone = conversions.merge(sources[keys].drop_duplicates(), on=keys)
+    carried = conversions[[*AREA, "period", "day", "measure"]].drop_duplicates()
     found = []
     for indicator in declared.reported_indicators.values():
         for measure in {_numerator(indicator), indicator.denominator} - {None}:
-            found.append(_rows(indicator, gone[gone["measure"] == measure], conversions))
-        found.append(_rows(indicator, _sensitive(declared, indicator, conversions, known), conversions))
+            found.append(_rows(indicator, gone[gone["measure"] == measure], carried))
+        found.append(_rows(indicator, _sensitive(declared, indicator, conversions, known), carried))
     return [frame for frame in found if len(frame)]
 
 
@@ -39,9 +40,11 @@ def _numerator(indicator: Indicator) -> str | None:
     return indicator.reported.measure if indicator.reported else indicator.numerator
 
 
-def _rows(indicator: Indicator, cells: pd.DataFrame, conversions: pd.DataFrame) -> pd.DataFrame:
-    """Rows of an indicator in whose years one of these counts lies."""
-    own = conversions.loc[conversions["measure"] == _numerator(indicator), [*AREA, "period", "day"]].drop_duplicates()
+def _rows(indicator: Indicator, cells: pd.DataFrame, carried: pd.DataFrame) -> pd.DataFrame:
+    """Rows of an indicator in whose years one of these counts lies; `carried` are all counts, once each."""
+    if cells.empty:
+        return pd.DataFrame(columns=ROW)
+    own = carried.loc[carried["measure"] == _numerator(indicator), [*AREA, "period", "day"]]
     pairs = cells[[*AREA, "day"]].drop_duplicates().rename(columns={"day": "cell_day"}).merge(own, on=AREA)
     near = [
         0 <= (day - cell).days < 366 * indicator.pooled_years - 1 if indicator.pooled_years > 1 else day == cell

@@ -105,7 +105,7 @@ def _labels(system: System, cells: Integers) -> Integers:
 
 def _loosened(system: System, scope: Scope) -> Scope:
     """Without cells that cannot move because one of their equations holds no other cell, again and again."""
-    entries = np.abs(system.matrix[scope.equations][:, scope.cells])
+    entries = (system.matrix[scope.equations][:, scope.cells] != 0).astype(float)
     by_cell = entries.T.tocsr()
     free = np.ones(len(scope.cells))
     while True:
@@ -177,9 +177,7 @@ def cheapest_move(
     price = np.where(unseen[inner], FREE, system.cost[inner])
     both = sparse.hstack([equations.matrix, -equations.matrix], format="csc")
     program = Program(both, equations.room, (lower, upper), np.concatenate([price, price]))
-    found = solution(program, presolve="off")
-    if found is not None and not _is_whole(found):
-        found = solution(replace(program, whole=np.ones(len(found), bool)))
+    found = _whole(program, mip_rel_gap=0.05)
     if found is None:
         return None
     return equations.all_moves(_difference(found))
@@ -204,18 +202,21 @@ def move_together(
         (np.zeros(2 * len(inner)), np.concatenate([up, down])),
         np.concatenate([FREE - gain, FREE + gain]),
     )
-    found = solution(program, presolve="off")
-    if found is not None and not _is_whole(found):
-        # whole numbers are near: look for them among the cells that move, and take what is half as good
-        program.columns[1][found < TOLERANCE] = 0
-        found = solution(replace(program, whole=np.ones(len(found), bool)), mip_rel_gap=0.5)
+    found = _whole(program, mip_rel_gap=0.5)  # half as good a table will do
     if found is None:
         return []
     return parts(system, *equations.all_moves(_difference(found)))
 
 
-def _is_whole(found: Floats) -> bool:
-    return bool(np.abs(found - found.round()).max(initial=0) <= TOLERANCE)
+def _whole(program: Program, **options: float) -> Floats | None:
+    """A solution in whole numbers. Where the programme's own is none, one is near: first among what moves in it."""
+    found = solution(program, presolve="off")
+    if found is None or np.abs(found - found.round()).max(initial=0) <= TOLERANCE:
+        return found
+    low, high = program.columns
+    program = replace(program, whole=np.ones(len(found), bool))
+    near = solution(replace(program, columns=(low, np.where(found < TOLERANCE, low, high))), **options)
+    return solution(program, **options) if near is None else near
 
 
 def _difference(both: Floats) -> Integers:

@@ -13,6 +13,7 @@ import logging
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -320,22 +321,27 @@ def _years_before(day: date, years: int) -> date:
 
 
 def _counts(sheet: Sheet, hidden: Booleans, sensitive: Booleans) -> pd.DataFrame:
-    frames = []
-    shown = {column for use in sheet.uses for column in use.columns}
-    for place, column in enumerate(sheet.columns):
-        if column not in shown:
-            continue
-        frames.append(
-            sheet.areas[["level", "area"]].assign(
-                geography=sheet.geography,
-                edition=sheet.edition,
-                reference_date=column.day,
-                measure=column.measure,
-                years=column.years,
-                value=sheet.value[:, place],
-                is_sensitive=sensitive[:, place],
-                is_hidden=hidden[:, place],
-                is_given=sheet.given[:, place],
-            )[list(COUNT_TYPES)]
-        )
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(COUNT_TYPES))
+    """Every count behind the cube, one column of the sheet after the other."""
+    used = {column for use in sheet.uses for column in use.columns}
+    places = [place for place, column in enumerate(sheet.columns) if column in used]
+    columns = [sheet.columns[place] for place in places]
+    nodes = len(sheet.areas)
+
+    def down(matrix: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return matrix[:, places].T.ravel()
+
+    return pd.DataFrame(
+        {
+            "geography": sheet.geography,
+            "edition": sheet.edition,
+            "level": np.tile(sheet.areas["level"].to_numpy(object), len(places)),
+            "area": np.tile(sheet.areas["area"].to_numpy(object), len(places)),
+            "reference_date": np.repeat(np.array([column.day for column in columns], object), nodes),
+            "measure": np.repeat(np.array([column.measure for column in columns], object), nodes),
+            "years": np.repeat([column.years for column in columns], nodes),
+            "value": down(sheet.value),
+            "is_sensitive": down(sensitive),
+            "is_hidden": down(hidden),
+            "is_given": down(sheet.given),
+        }
+    )[list(COUNT_TYPES)]

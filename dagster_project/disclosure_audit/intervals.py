@@ -23,6 +23,7 @@ Floats = npt.NDArray[np.float64]
 
 ROUNDS = 500  # of propagation; on cycles it may creep for ever, and any round's bounds are valid
 TOLERANCE = 1e-7
+STEPS = 3  # from a cell that is no whole number, to look for a table of whole numbers
 TOGETHER = 8  # programmes that look for many ends at once
 FAR = 1e15  # stands for infinity where infinities must be added and subtracted
 
@@ -202,26 +203,37 @@ class _Component:
     def _made_whole(
         self, table: Floats, cells: Integers, sense: int, bounds: tuple[Floats, Floats] | None
     ) -> Floats | None:
-        """People are whole: a table with halves proves nothing. First only what is no whole number moves."""
+        """People are whole: a table with halves proves nothing. Within bounds a table near it will do, and only a
+        single cell is worth to look further for."""
         rounded = table.round()
         broken = np.abs(table - rounded) > 1e-6
         if not broken.any():
             return rounded
         low, high = (end.copy() for end in self.program.columns)
-        if bounds is not None:
-            low[cells], high[cells] = bounds
         price = np.zeros(len(table))
         price[cells] = sense
         program = replace(self.program, price=price, whole=np.ones(len(table), bool))
-        if bounds is not None:  # any table will do
-            near = (np.where(broken, low, rounded), np.where(broken, high, rounded))
-            self.programmes += 1
-            found = solution(replace(program, columns=near), mip_rel_gap=0.5)
-            if found is not None:
-                return found.round()
+        if bounds is None:
+            return self._solution(program)
+        low[cells], high[cells] = bounds
+        free = self._around(broken)
+        near = replace(program, columns=(np.where(free, low, rounded), np.where(free, high, rounded)))
+        found = self._solution(near, mip_rel_gap=0.5)
+        if found is None and len(cells) == 1:
+            found = self._solution(replace(program, columns=(low, high), price=0 * price))
+        return found
+
+    def _solution(self, program: Program, **options: float) -> Floats | None:
         self.programmes += 1
-        found = solution(replace(program, columns=(low, high)), mip_rel_gap=0.5 if bounds is not None else 0.0)
+        found = solution(program, **options)
         return None if found is None else found.round()
+
+    def _around(self, cells: Booleans) -> Booleans:
+        """Cells and those they share an equation with, some times over."""
+        links = self.program.matrix
+        for _ in range(STEPS):
+            cells = abs(links).T @ (abs(links) @ cells.astype(float)) > 0
+        return cells
 
 
 Memory = dict[bytes, tuple[Floats, Floats, Booleans]]
@@ -279,9 +291,21 @@ def _search(
                 continue
             if enough is not None and sense * (seen - enough[end][cell]) <= TOLERANCE:
                 exact[cell] = False
-            elif not found.look(np.array([cell]), sense):
+                continue
+            one = np.array([cell])
+            if enough is not None and _reaches(found, one, sense, enough[end][one]):
+                exact[cell] = False
+            elif not found.look(one, sense):
                 return None
     return exact
+
+
+def _reaches(found: _Component, cell: Integers, sense: int, goal: Floats) -> bool:
+    """Whether there is a table in which a cell is as little (1) or as much (-1) as its goal."""
+    low, high = (end[cell] for end in found.program.columns)
+    if ((goal < low) | (goal > high)).any():
+        return False
+    return found.look(cell, sense, (low, goal) if sense == 1 else (goal, high))
 
 
 def _reach_together(found: _Component, sense: int, ask: Integers, goal: Floats) -> None:
