@@ -105,6 +105,18 @@ def test_data_is_escaped_everywhere(site: Path) -> None:
     assert "<img" not in texts["indikator/anteil.html"]
 
 
+def test_no_id_occurs_twice_even_with_the_same_chart_twice(small: Any) -> None:
+    rows = query(
+        "select year as period, make_date(year::int, 12, 31) as reference_date, 1.5 as value, 'published' as status, "
+        "1.0 as ci_low, 2.0 as ci_high from (values ('2019'), ('2020')) as v (year)"
+    )
+    text = (small(page(rows + "{{ line_chart(rows, 'A') }}\n\n{{ line_chart(rows, 'B') }}")) / "index.html").read_text()
+    ids = re.findall(r' id="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
+    assert "bild1-0" in ids
+    assert "bild2-0" in ids
+
+
 def test_a_name_cannot_end_the_script_of_a_chart(small: Any) -> None:
     rows = query(f"select '{EVIL}' as name, 1.0 as value, 'published' as status")
     text = (small(page(rows + "{{ bar_chart(rows, 'Balken') }}")) / "index.html").read_text(encoding="utf-8")

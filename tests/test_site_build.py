@@ -423,6 +423,28 @@ def test_charts_need_no_fonts_of_the_system(tmp_path: Path) -> None:
     assert second[1] == str(empty)
 
 
+def test_years_without_an_event_are_no_gaps_and_no_rows(marts: Path, real_site: Path, tmp_path: Path) -> None:
+    """Whatever is said of them in the marts, no page has a row, a gap or a word for each."""
+    changed = tmp_path / "marts.duckdb"
+    shutil.copyfile(marts, changed)
+    with duckdb.connect(str(changed)) as connection:
+        connection.execute(
+            "insert into mart_indicator_value select v.* replace (year as period, make_date(year::int, 12, 31) as "
+            "reference_date, null as value, 'not_applicable' as status, 'no_event' as reason, null as ci_low, "
+            "null as ci_high) from mart_indicator_value as v, (values ('2014'), ('2015'), ('2021')) as y (year) "
+            "where indicator = 'anteil' and period = '2018' and edition = '2006'"
+        )
+    folder = tmp_path / "reports"
+    shutil.copytree(REPORTS, folder, ignore=shutil.ignore_patterns("basisbericht.md", "berichte.md", "datenq*"))
+    for page in folder.rglob("*.md"):
+        page.write_text(page.read_text("utf-8").replace("[Datenqualität](datenqualitaet.md)", "Datenqualität"), "utf-8")
+    render_site(changed, folder, tmp_path / "site", workers=1)
+    for name in ("indikator/anteil.html", "gebiet/viertel/101.html", "gemeindeprofil/05.html"):
+        figures = [re.findall(r"<(?:figure|table)\b.*?</(?:figure|table)>", (site / name).read_text("utf-8"), re.DOTALL)
+                   for site in (real_site, tmp_path / "site")]  # fmt: skip
+        assert figures[0] == figures[1], name
+
+
 def test_a_release_without_pango_has_pages_and_says_why_no_pdf(
     marts: Path, pages: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

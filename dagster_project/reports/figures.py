@@ -278,10 +278,8 @@ class FigureComponents(TableComponents, Kit):
         return points, Result(result.name, result.columns, rows[::-1], result.empty)
 
     def _point(self, row: Row, measure: Measure) -> charts.Point:
-        series = str(row.get("series") or "")
-        return charts.Point(
-            row["period"], row["reference_date"], measure, series, row.get("ci_low"), row.get("ci_high")
-        )
+        low, high = (None if row.get(name) is None else float(row[name]) for name in ("ci_low", "ci_high"))
+        return charts.Point(row["period"], row["reference_date"], measure, str(row.get("series") or ""), low, high)
 
     def _number(self, value: float, decimals: int | None, unit: str | None) -> str:
         return format_number(value, decimals) + (f"\u00a0{unit}" if unit else "")
@@ -296,7 +294,7 @@ class FigureComponents(TableComponents, Kit):
         columns: Sequence[Column] | None = None,
     ) -> Markup:
         script = Markup(script_json({"config": CONFIG, **spec}))  # noqa: S704 - it has no sign that ends a script
-        drawing = {"svg": self._site.charts.svg(spec, f"{title}. {words}"), "spec": script}
+        drawing = {"svg": self._site.charts.svg(spec, f"{title}. {words}", self._figures + 1), "spec": script}
         return self._figure("chart", result, title, first, words, drawing, columns)
 
     def _figure(

@@ -22,6 +22,7 @@ from typing import Any
 from markupsafe import Markup
 
 VEGA_LITE = "6.4"
+_TIDIED = 2  # counts changes of _tidy, whose results the cache holds
 INK, SOFT, LINE, ACCENT, COMPARED = "#1c2730", "#55616b", "#dde2e5", "#0f5c73", "#8a949c"
 FONT = "Arial, 'Liberation Sans', Helvetica, sans-serif"  # one width everywhere: labels are measured at build time
 CONFIG: dict[str, Any] = {
@@ -56,16 +57,22 @@ class Charts:
         if folder:
             folder.mkdir(parents=True, exist_ok=True)
 
-    def svg(self, spec: dict[str, Any], name: str) -> Markup:
-        """The chart as inline SVG that scales with its place and carries ``name`` for those who cannot see it."""
+    def svg(self, spec: dict[str, Any], name: str, number: int = 1) -> Markup:
+        """The chart as inline SVG that scales with its place and carries ``name`` for those who cannot see it.
+
+        ``number`` counts the figures of a page, for ids that occur once on it.
+        """
         whole = {"config": CONFIG, **spec}
         text = json.dumps(whole, ensure_ascii=False, sort_keys=True)
-        key = hashlib.sha256(f"{_library()} {text}".encode()).hexdigest()
+        key = hashlib.sha256(f"{_library()} {_TIDIED} {text}".encode()).hexdigest()
         self._used.add(key)
         if key not in self._drawn:
             self._drawn[key] = self._load(key) or self._draw(key, whole)
-        # the name is put in here, escaped: it is no part of what is drawn
-        return Markup(self._drawn[key].replace("{name}", str(Markup.escape(name)), 1))  # noqa: S704
+        # number and name are put in here, escaped: they are no part of what is drawn
+        drawn = (
+            self._drawn[key].replace("bild{number}-", f"bild{number}-").replace("{name}", str(Markup.escape(name)), 1)
+        )
+        return Markup(drawn)  # noqa: S704
 
     def forget_unused(self, *, everything_drawn: bool) -> None:
         """After a build that drew every chart in this process alone: drop what no page shows any more."""
@@ -87,7 +94,7 @@ class Charts:
         data = [{**part, "values": rows[int(place)]} if place else part for place, part in vega["data"]]
         whole = json.dumps({**vega, "data": data})  # a text crosses over to the library faster than a dict
         svg = _converter().vega_to_svg(whole, format_locale="de-DE", time_format_locale="de-DE", allowed_base_urls=[])
-        drawn = _tidy(svg, key[:8])
+        drawn = _tidy(svg)
         if self.folder:
             keep(self.folder / f"{key}.svg", drawn)
         return drawn
@@ -185,14 +192,14 @@ def _shorter(match: re.Match[str]) -> str:
     return f"{float(match[0]):.2f}".rstrip("0").rstrip(".")
 
 
-def _tidy(svg: str, name: str) -> str:
+def _tidy(svg: str) -> str:
     """Drop what only a Vega view needs, shorten numbers, let the drawing scale.
 
-    Vega counts the ids of its clips on and on; named after the chart they are the same in every build and on no page
+    Vega counts the ids of its clips on and on; named after the figure they are the same in every build and on no page
     twice.
     """
     clips = list(dict.fromkeys(_CLIP.findall(svg)))
-    svg = _CLIP.sub(lambda match: f"c{name}-{clips.index(match[0])}", svg)
+    svg = _CLIP.sub(lambda match: f"bild{{number}}-{clips.index(match[0])}", svg)
     svg = _TAG.sub(lambda tag: _NUMBER.sub(_shorter, _NOISE.sub("", tag[0])), svg)
     svg = _EMPTY_PATHS.sub("", svg)
     return _ROOT.sub(r'<svg viewBox="\3" width="\1" height="\2" role="img" aria-label="{name}">', svg, count=1)
