@@ -109,6 +109,8 @@ def test_every_pair_of_municipalities_was_audited(released: Place) -> None:
     assert set(report["audience"]) == {"public", *names, *pairs}
     assert len(pairs) == 28
     assert report["exposed"].sum() == 0
+    assert f"Zähler {NUMERATOR}, Rest {REMAINDER}, Nenner {DENOMINATOR}; Nullen sind nie" in report["rule"].iloc[0]
+    assert f"weniger als {FEW} Einwohnern" in report["rule"].iloc[0]
 
 
 def load(place: Place) -> declarations.Declarations:

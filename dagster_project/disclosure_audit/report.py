@@ -123,12 +123,24 @@ def _row(
 
 
 def _rule(declared: Declarations) -> str:
+    """The public rule in German, with what differs for single sources."""
     rule = declared.region.disclosure
-    zeros = "Nullen können verborgen sein" if rule.zeros == "may_be_hidden" else "Nullen sind nie verborgen"
-    return (
-        f"verborgen wird, was kleiner ist als: Zähler {rule.numerator}, Rest {rule.remainder}, "
-        f"Nenner {rule.denominator}; {zeros}"
-    )
+    texts = [_smallest(rule.numerator, rule.remainder, rule.denominator, rule.zeros)]
+    texts += [
+        f"{declared.contracts[source].title}: "
+        + _smallest(
+            rule.numerator_of(source), rule.remainder_of(source), rule.denominator_of(source), rule.zeros_of(source)
+        )
+        for source in rule.sources
+    ]
+    if rule.minimum_population:
+        texts.append(f"Gebiete mit weniger als {rule.minimum_population} Einwohnern zeigen nur deren Zahl")
+    return "verborgen wird, was kleiner ist als: " + "; ".join(texts)
+
+
+def _smallest(numerator: int, remainder: int, denominator: int, zeros: str) -> str:
+    hidden = "Nullen können verborgen sein" if zeros == "may_be_hidden" else "Nullen sind nie verborgen"
+    return f"Zähler {numerator}, Rest {remainder}, Nenner {denominator}; {hidden}"
 
 
 # ---------------------------------------------------------------- who knows what
