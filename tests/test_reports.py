@@ -221,7 +221,7 @@ def test_a_period_names_the_day_its_numbers_speak_of(site: Path) -> None:
 def test_the_classes_of_an_index_stand_in_the_order_of_their_values(site: Path) -> None:
     text = Page(site / "indikator" / "lage.html").text
     assert "günstig (hell) bis ungünstig (dunkel)" in text
-    legend = [text.index("hoch: -1,25 bis -0,25"), text.index("niedrig: 0,25 bis 1,25")]
+    legend = [text.index("hoch: \u22121,25 bis \u22120,25"), text.index("niedrig: 0,25 bis 1,25")]
     assert legend == sorted(legend)
     assert "Viertel je Klasse" in text
 
@@ -496,7 +496,7 @@ def test_an_empty_release_still_renders(tmp_path: Path) -> None:
         (0.125, 2, "0,13"),
         (2.675, 2, "2,68"),
         (-0.04, 1, "0,0"),
-        (-3.25, 1, "-3,3"),
+        (-3.25, 1, "\u22123,3"),
         (12, 0, "12"),
         (0.5, None, "0,5"),
     ],

@@ -150,5 +150,6 @@ def _judged(
         for node, place in np.argwhere(bad)
         for name, day, _ in [published.measures[place]]
     ]
-    widths = (high - low)[sensitive]
+    # where a printed whole leaves no room there is nothing to know: none of none, or a wrong guess about the unplaced
+    widths = (high - low)[sensitive & (need[1] > need[0])]
     return found, float(widths.min()) if len(widths) else None

@@ -26,6 +26,7 @@ from dagster_project.reports.errors import PageError, first_line
 
 LOCALE = Locale("de")
 NO_BREAK_SPACE = "\u00a0"
+MINUS = "\u2212"  # as wide as the plus, which a hyphen is not
 SHOWN_STATUSES = ("published", "estimated", "unreliable")
 HIDDEN_STATUSES = ("suppressed", "missing", "not_applicable")
 WORD_GROUPS = (
@@ -44,7 +45,8 @@ def format_number(value: float | Decimal, decimals: int | None = None) -> str:
     places = 3 if decimals is None else decimals
     rounded = exact.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
     shown = abs(rounded) if rounded.is_zero() else rounded
-    return str(_number_pattern(places, decimals is None).apply(shown, LOCALE, decimal_quantization=False))
+    written = str(_number_pattern(places, decimals is None).apply(shown, LOCALE, decimal_quantization=False))
+    return written.replace("-", MINUS)
 
 
 @lru_cache

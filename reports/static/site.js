@@ -27,10 +27,10 @@
       .trim();
     return { text, note: note ? note.textContent.trim() : "" };
   };
-  const german = /^(-?\d{1,3}(?:\.\d{3})*|-?\d+)(,\d+)?(?:\u00a0(.+))?$/;
+  const german = /^([-\u2212]?\d{1,3}(?:\.\d{3})*|[-\u2212]?\d+)(,\d+)?(?:\u00a0(.+))?$/;
   const number = (text) => {
     const found = german.exec(text);
-    return found ? { plain: found[1].replaceAll(".", "") + (found[2] || ""), unit: found[3] || "" } : null;
+    return found ? { plain: found[1].replaceAll(".", "").replace("\u2212", "-") + (found[2] || ""), unit: found[3] || "" } : null;
   };
   const day = /^(\d{2})\.(\d{2})\.(\d{4})$/;
   const sortable = (text) => {
