@@ -15,6 +15,7 @@ import calendar
 import hashlib
 import os
 import re
+import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
@@ -216,7 +217,8 @@ def land(region: Region, contract: Contract, data: RegionData) -> list[Receipt]:
     in the place of a later one is the sender's last word: it becomes the next version.
     """
     receipts = load_receipts(data, contract.id)
-    fingerprint = _fingerprint(contract, data)
+    _sweep(data.root)
+    fingerprint = _fingerprint(region, contract, data)
     arrived = [(arrival, *_identified(contract, arrival)) for arrival in arrivals(region, contract, data.inbox)]
     lying = {delivery for _, delivery, _ in arrived}
     waiting = []
@@ -318,12 +320,23 @@ def _announced(
     )
 
 
-def _fingerprint(contract: Contract, data: RegionData) -> str:
-    """Changes when the same file might land differently: with the contract, the code or the areas."""
+def _sweep(workspace: Path) -> None:
+    """Remove what a killed run left of files it had unpacked or transcoded: identifiers stay in the inbox."""
+    for folder in workspace.glob(f"{packages.WORKSPACE}*"):
+        shutil.rmtree(folder)
+    for copy in workspace.glob(f".*{reading.TRANSCODED}"):
+        copy.unlink()
+
+
+def _fingerprint(region: Region, contract: Contract, data: RegionData) -> str:
+    """Changes when the same file might land differently: with contract, senders' keys, code or areas."""
+    senders = [item.id for item in region.municipalities] + [region.region_sender or ""]
     parts = [
         contract.model_dump_json().encode(),
+        repr([region.public_keys_of(sender) for sender in senders]).encode(),
         Path(__file__).read_bytes(),
         *(Path(str(module.__file__)).read_bytes() for module in (reading, area_rows, record_rows)),
+        *(path.read_bytes() for path in packages.CODE),
         *(path.read_bytes() for path in sorted(data.geography.glob("*.parquet"))),
     ]
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:16]

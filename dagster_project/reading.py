@@ -21,6 +21,7 @@ from dagster_project.tables import CONFIDENTIAL, identifier, literal
 
 ENCODING_NAMES = {"utf-8": "UTF-8", "cp1252": "Windows-1252", "latin-1": "ISO-8859-1"}
 CHUNK = 1 << 20
+TRANSCODED = ".utf8"  # how the name of a copy ends that is gone afterwards
 LINE_ENDS = "chr(10) || chr(13)"
 BROKEN_TEXT = 200  # characters of a broken row that are kept
 
@@ -196,7 +197,7 @@ def _as_utf8(path: Path, encoding: str, workspace: Path) -> Iterator[_Text]:
     if encoding == "utf-8" or has_mark:
         yield _Text(path, _lines_of(_decoded(path, "utf-8")))
         return
-    copy = workspace / f".{path.name}.utf8"
+    copy = workspace / f".{path.name}{TRANSCODED}"
     copy.touch(mode=CONFIDENTIAL)
     try:
         with copy.open("w", encoding="utf-8", newline="") as target:

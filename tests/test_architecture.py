@@ -222,3 +222,11 @@ def test_nothing_speaks_of_the_machine_it_was_written_on() -> None:
         path for path in own if path != Path(__file__).resolve() and pattern.search(path.read_text(encoding="utf-8"))
     ]
     assert guilty == []
+
+
+def test_nothing_built_or_fetched_lies_in_the_tree() -> None:
+    """Wheels, archives and databases are made where they are needed."""
+    built = (".whl", ".zip", ".gz", ".duckdb", ".parquet", ".so")
+    places = [path.relative_to(ROOT) for path in ROOT.rglob("*") if path.name.endswith(built)]
+    own = [place for place in places if place.parts[0] != "data" and not place.parts[0].startswith(".")]
+    assert own == []

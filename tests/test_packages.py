@@ -6,6 +6,7 @@ installed, frictionless for the Data Package, the published JSON schema of the O
 
 from __future__ import annotations
 
+import errno
 import importlib.resources
 import io
 import json
@@ -129,6 +130,41 @@ def test_a_package_lands_like_its_file(office: Office, monkeypatch: pytest.Monke
     assert not list(office.data.root.glob(".package*"))
     office.put(package, package.name)
     assert office.land() == receipts
+
+
+def test_what_a_killed_run_left_is_gone_after_the_next(office: Office) -> None:
+    """Unpacked and transcoded files hold identifiers: they must not outlive the run that made them."""
+    left = office.data.root / ".packagexyz" / "members" / "member_0"
+    copy = office.data.root / f".{NAME}.utf8"
+    left.parent.mkdir(parents=True)
+    left.write_text("somebody", encoding="utf-8")
+    copy.write_text("somebody", encoding="utf-8")
+    office.put(office.pack())
+    assert [receipt.verdict for receipt in office.land()] == ["accepted"]
+    assert not left.parents[1].exists()
+    assert not copy.exists()
+
+
+def test_a_key_that_was_declared_later_opens_the_package(office: Office, tmp_path: Path) -> None:
+    keys.create(tmp_path / "new")
+    public = (tmp_path / "new" / "minisign.pub").read_text().splitlines()[1]
+    assert office.refused(office.pack(key=tmp_path / "new" / "minisign.key")) == "package_wrong_signer"
+    municipality = office.declared.region.municipalities[0]
+    both = municipality.model_copy(update={"public_keys": [*municipality.public_keys, public]})
+    region = office.declared.region.model_copy(update={"municipalities": [both]})
+    (receipt,) = replace(office, declared=replace(office.declared, region=region)).land()
+    assert (receipt.verdict, receipt.version) == ("accepted", 1)
+
+
+def test_a_full_disk_is_not_the_senders_fault(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    office.put(office.pack())
+    monkeypatch.setattr(archive, "_written", full)
+    with pytest.raises(OSError, match="No space"):
+        office.land()
+    assert not list((office.data.receipts / "ewr").glob("*.json"))
 
 
 def test_what_other_tools_say_of_a_package(office: Office, tmp_path: Path) -> None:

@@ -5,9 +5,26 @@ file for the statistics office and opens it there; `recipients` packs parts of a
 with `tables_for_people` and `spatial`.
 """
 
+from pathlib import Path
+
 from dagster_project.packages.archive import Refused
-from dagster_project.packages.delivery import Opened, Sender, inner_name, is_package, opened, pack
+from dagster_project.packages.delivery import WORKSPACE, Opened, Sender, inner_name, is_package, opened, pack
 from dagster_project.packages.keys import KeyMistake
 from dagster_project.packages.keys import create as create_keys
 
-__all__ = ["KeyMistake", "Opened", "Refused", "Sender", "create_keys", "inner_name", "is_package", "opened", "pack"]
+# what decides how a package opens
+CODE = [Path(__file__).with_name(f"{name}.py") for name in ("archive", "delivery", "keys")]
+
+__all__ = [
+    "CODE",
+    "WORKSPACE",
+    "KeyMistake",
+    "Opened",
+    "Refused",
+    "Sender",
+    "create_keys",
+    "inner_name",
+    "is_package",
+    "opened",
+    "pack",
+]

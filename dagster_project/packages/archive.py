@@ -7,6 +7,7 @@ Writes its files into one folder, for their owner alone; nothing is written outs
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -25,6 +26,8 @@ MOST_BYTES = 4 << 30
 PLAIN_NAME = re.compile(r"[^\x00-\x1f/\\:*?\"<>|]{1,200}")
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 ENCRYPTED = 0x1
+# what the library raises for broken structures, broken streams, versions and methods it does not know
+UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
 CHUNK = 1 << 20
 ALWAYS = (1980, 1, 1, 0, 0, 0)
 
@@ -68,12 +71,18 @@ def unpack(archive: Path, folder: Path, most_bytes: int = MOST_BYTES) -> dict[st
         with zipfile.ZipFile(archive) as source:
             members = _judged(source.infolist(), most_bytes)
             files = _written(source, members, folder, most_bytes)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError) as error:
-        raise Refused(
-            "package_unreadable", "Das Paket ist kein lesbares ZIP-Archiv. Bitte neu packen und erneut liefern."
-        ) from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a full disk is our trouble, a place before the start of the file the sender's
+            raise
+        raise _unreadable() from error
+    except UNREADABLE as error:
+        raise _unreadable() from error
     _compare(files)
     return files
+
+
+def _unreadable() -> Refused:
+    return Refused("package_unreadable", "Das Paket ist kein lesbares ZIP-Archiv. Bitte neu packen und erneut liefern.")
 
 
 def _judged(members: list[zipfile.ZipInfo], most_bytes: int) -> list[zipfile.ZipInfo]:

@@ -22,6 +22,7 @@ from typing import Any
 from dagster_project.packages import archive, keys
 from dagster_project.packages.archive import SIGNATURE, SUMS, Refused
 
+WORKSPACE = ".package"  # how the name of a folder begins that is gone afterwards
 PACKED, ENCRYPTED = ".zip", ".zip.age"
 DESCRIPTION, CHECK = "datapackage.json", "check.json"
 MOST_DESCRIBED = 1 << 20  # bytes
@@ -114,7 +115,7 @@ def opened(
     if not is_package(path):
         yield Opened(path)
         return
-    with tempfile.TemporaryDirectory(dir=workspace, prefix=".package") as folder:
+    with tempfile.TemporaryDirectory(dir=workspace, prefix=WORKSPACE) as folder:
         plain = path
         if path.name.endswith(ENCRYPTED):
             if key is None:

@@ -24,15 +24,16 @@ from dagster_project.declarations import Declarations
 from dagster_project.declarations.sharing import EVERY_MUNICIPALITY, Entitlement, Recipient
 from dagster_project.packages import archive, keys, tables_for_people
 from dagster_project.packages.archive import SIGNATURE, SUMS
+from dagster_project.packages.delivery import PROFILE
 from dagster_project.packages.spatial import write_geopackage, write_geoparquet
 from dagster_project.tables import CONFIDENTIAL, connect, literal, read_json
 
 LEDGER = "transmissions.jsonl"
-PROFILE = "https://datapackage.org/profiles/2.0/datapackage.json"
 FIELD_TYPES = {
     "VARCHAR": "string", "DOUBLE": "number", "INTEGER": "integer", "BIGINT": "integer", "DATE": "date",
     "BOOLEAN": "boolean",
 }  # fmt: skip
+GERMAN = {"value": "werte", "comparison": "vergleiche", "indicator": "indikatoren"}
 CELL = ("edition", "level", "area", "period", "indicator", "breakdown")
 
 
@@ -85,8 +86,9 @@ def ledger(folder: Path) -> list[Transmission]:
 
 def forget(folder: Path, keep_days: int, today: date) -> int:
     """Drop the lines that are older than declared; returns how many."""
-    kept = [item for item in ledger(folder) if (today - date.fromisoformat(item.at[:10])).days <= keep_days]
-    dropped = len(ledger(folder)) - len(kept)
+    known = ledger(folder)
+    kept = [item for item in known if (today - date.fromisoformat(item.at[:10])).days <= keep_days]
+    dropped = len(known) - len(kept)
     if dropped:
         text = "".join(_line(item) for item in kept)
         temporary = folder / f".{LEDGER}"
@@ -171,9 +173,6 @@ def _package(
         rows=rows,
         **changes,
     )
-
-
-GERMAN = {"value": "werte", "comparison": "vergleiche", "indicator": "indikatoren"}
 
 
 def _select(connection: duckdb.DuckDBPyConnection, parquet: Path, entitlements: list[Entitlement]) -> None:
@@ -267,8 +266,8 @@ def _description(
         "created": now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         "licenses": [{"name": "other", "title": region.licence_note, "path": "LIZENZ.txt"}],
         "resources": [
-            _resource(work / "werte.csv", "werte", _fields(connection, "value"), {"delimiter": ";"}),
-            _resource(work / "aenderungen.csv", "aenderungen", _fields(connection, "change"), {"delimiter": ";"}),
+            _resource(work / "werte.csv", "werte", _fields(connection, "value", ","), {"delimiter": ";"}),
+            _resource(work / "aenderungen.csv", "aenderungen", _fields(connection, "change", ","), {"delimiter": ";"}),
             *(
                 _resource(work / f"{GERMAN[name]}.parquet", f"{GERMAN[name]}-parquet", _fields(connection, name))
                 for name in ("value", "comparison", "indicator")
@@ -296,10 +295,10 @@ def _resource(
     return {**described, "dialect": dialect, "encoding": "utf-8"} if dialect else described
 
 
-def _fields(connection: duckdb.DuckDBPyConnection, table: str) -> list[dict[str, str]]:
+def _fields(connection: duckdb.DuckDBPyConnection, table: str, decimal: str = ".") -> list[dict[str, str]]:
     columns = connection.execute(f"describe {table}").fetchall()
     return [
-        {"name": name, "type": FIELD_TYPES[kind], **({"decimalChar": ","} if kind == "DOUBLE" else {})}
+        {"name": name, "type": FIELD_TYPES[kind], **({"decimalChar": decimal} if kind == "DOUBLE" else {})}
         for name, kind, *_ in columns
     ]
 
