@@ -245,7 +245,7 @@ def count_households(connection: duckdb.DuckDBPyConnection, inbox: Path) -> None
         create temp view delivered as
         select
             ags, strschl as street_key, hnr::integer as house_number, lower(coalesce(hnrzus, '')) as suffix,
-            regexp_extract(filename, '20[0-9-]+') as period, period::date as reference_date,
+            regexp_extract(parse_filename(filename), '20[0-9-]+') as period, period::date as reference_date,
             columns('^HH')::integer
         from read_csv('{inbox}/*/haushalte/*.csv', delim = ';', header = true, all_varchar = true, filename = true)
         """
