@@ -37,7 +37,7 @@ TABLES: dict[str, dict[str, str]] = {
         "indicator": "varchar", "name": "varchar", "short_name": "varchar", "kind": "varchar", "theme": "varchar",
         "theme_name": "varchar", "unit": "varchar", "unit_label": "varchar", "decimals": "integer",
         "direction": "varchar", "sort_order": "integer", "definition": "varchar", "formula": "varchar",
-        "limits": "varchar",
+        "limits": "varchar", "replacement": "varchar", "replacement_note": "varchar",
         "source_note": "varchar", "responsible": "varchar", "year_from": "integer", "year_to": "integer",
         "numerator": "varchar", "denominator": "varchar", "factor": "double", "reported_measure": "varchar",
         "reported_decimals": "integer", "change_indicator": "varchar", "change_years": "integer",
@@ -139,7 +139,21 @@ def _indicator(declared: Declarations, indicator: Indicator) -> dict[str, Any]:
         "change_relative": indicator.change.relative if indicator.change else None,
         "minimum_population_measure": minimum.measure if minimum else None,
         "minimum_population": minimum.value if minimum else None,
+        **_replacement(declared, indicator),
         "is_of_events": bool(sources) and all(contract.cadence == "event" for contract in sources),
+    }
+
+
+def _replacement(declared: Declarations, indicator: Indicator) -> dict[str, str | None]:
+    """How numbers are formed of others than the true ones, and what must stand beside them, in German."""
+    formed_of = [indicator]
+    for item in formed_of:  # grows while it is read: a change may be part of an index
+        formed_of += [declared.indicators[part] for part in sorted(item.parts)]
+    measures = [name for item in formed_of for name in (item.numerator, item.denominator)]
+    rules = [rule for name in measures if (rule := declared.replacement_of(name))]
+    return {
+        "replacement": min((rule.name for rule in rules), default=None),
+        "replacement_note": " ".join(dict.fromkeys(rule.note for rule in rules)) or None,
     }
 
 

@@ -68,9 +68,17 @@ class _Wiring:
         marts = [node["name"] for node in self.manifest["nodes"].values() if node.get("fqn", ["", ""])[1] == "marts"]
         self.models = _models(self.manifest, [*marts, *CROSSWALK_READS, *DISCLOSURE_READS])
         self.marts = [name for name, node in self.models.items() if node["fqn"][1] == "marts"]
-        self.protected = [name for name, node in self.models.items() if node["fqn"][1] in ("protected", "marts")]
+        self.protected = [name for name in self.models if name in self.marts or self._reads_protection(name)]
         self.observed = list(_models(self.manifest, CROSSWALK_READS))
         self.warehouse = [name for name in self.models if name not in (*self.protected, *self.observed)]
+
+    def _reads_protection(self, model: str) -> bool:
+        """Whether a model is built behind the protection: it reads it, or another one that does."""
+        parents = [unique_id.split(".") for unique_id in self.models[model]["depends_on"]["nodes"]]
+        return any(
+            path[0] == "protection" if kind == "source" else path[0] in self.models and self._reads_protection(path[0])
+            for kind, _, *path in parents
+        )
 
     def key(self, *parts: str) -> dg.AssetKey:
         return dg.AssetKey([self.region, *parts])

@@ -26,7 +26,7 @@ TABLES = {
     "mart_indicator": (
         "indicator text, name text, short_name text, kind text, theme text, theme_name text, unit text, "
         "unit_label text, decimals int, direction text, definition text, formula text, limits text, "
-        "source_note text, responsible text, sort_order int"
+        "source_note text, responsible text, sort_order int, replacement text, replacement_note text"
     ),
     "mart_area": (
         "geography text, edition text, level text, level_name text, level_plural text, level_rank int, area text, "
@@ -194,7 +194,7 @@ def write_marts(path: Path) -> Path:
 
     insert("mart_area", [(*row, False) for row in area_rows()])
     insert("mart_indicator_value", value_rows())
-    insert("mart_indicator", INDICATORS)
+    insert("mart_indicator", [(*indicator, None, None) for indicator in INDICATORS])
     insert("mart_region", [("muster", "Musterstadt", "EPSG:25832", "räume", "2006", "viertel", "© Stadt")])
     insert("mart_source", [("register", EVIL, "Amt", "Text", "dl-de", None, "Planung", "yearly", "räume")])
     delivery = (

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import yaml
 from kleinstadt import CHECKOUT, REGION, Kleinstadt
 
 from dagster_project.settings import RegionData
@@ -114,6 +115,15 @@ class Place:
 
         with self.chosen():
             return region_definitions(self.town.project, REGION)
+
+    def protect(self, region: dict[str, object] | None = None, **disclosure: object) -> None:
+        """The town's register is no longer public, and its region declares a rule (and what else differs)."""
+        contract = self.town.contracts / "ewr.yml"
+        text = contract.read_text(encoding="utf-8")
+        contract.write_text(text.replace("publication: already_public", "publication: protected"), encoding="utf-8")
+        path = self.town.project.sources / REGION / "region.yml"
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) | (region or {}) | {"disclosure": disclosure}
+        path.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
 
     @contextlib.contextmanager
     def chosen(self) -> Iterator[None]:

@@ -19,6 +19,7 @@ from scipy import sparse
 from dagster_project.disclosure_audit import editions
 from dagster_project.disclosure_audit.intervals import feasible
 from dagster_project.disclosure_audit.judging import Rule, Truth, exposed
+from dagster_project.disclosure_audit.memory import printed_before
 from dagster_project.disclosure_audit.published import Published, Remainder
 from dagster_project.solver import Program, Solver, solution
 from dagster_project.tables import write_frame
@@ -53,7 +54,9 @@ def derived(kind: str, inner: np.ndarray) -> np.ndarray:
     return np.concatenate([leaves, leaves.sum(axis=-2, keepdims=True)], axis=-2)
 
 
-def published(kind: str, value: np.ndarray, hidden: np.ndarray) -> Published:
+def published(
+    kind: str, value: np.ndarray, hidden: np.ndarray, told: tuple[np.ndarray, np.ndarray] | None = None
+) -> Published:
     names = list(MEASURES[kind])
     width = len(names)
     rows = []
@@ -73,9 +76,12 @@ def published(kind: str, value: np.ndarray, hidden: np.ndarray) -> Published:
     withheld[:, rest] = False
     printed = np.where(hidden, np.nan, value.astype(float))
     printed[:, rest] = np.nan
+    nothing = np.full(value.shape, np.nan)
+    least, most = (nothing, nothing) if told is None else told
     return Published(
-        areas, [(name, DAY, 1) for name in names], printed, withheld, sparse.csr_array(np.array(rows)), remainders
-    )
+        areas, [(name, DAY, 1) for name in names], printed, least, most, withheld, sparse.csr_array(np.array(rows)),
+        remainders,
+    )  # fmt: skip
 
 
 def by_brute_force(kind: str, value: np.ndarray, hidden: np.ndarray, zeros_printed: bool) -> set[tuple[int, int]]:
@@ -100,11 +106,14 @@ def by_brute_force(kind: str, value: np.ndarray, hidden: np.ndarray, zeros_print
 def by_audit(kind: str, value: np.ndarray, hidden: np.ndarray, zeros_printed: bool) -> set[tuple[int, int]]:
     width = len(MEASURES[kind])
     is_rest = np.array([name.startswith("?") for name in MEASURES[kind]])
-    rule = Rule(
-        np.full(width, float(THRESHOLD)), np.where(is_rest, 0.0, float(zeros_printed)), np.zeros(value.shape, bool), 0
-    )
+    floor = np.where(is_rest, 0.0, float(zeros_printed))
+    rule = Rule(np.full(width, float(THRESHOLD)), floor, np.zeros(width, bool), np.zeros(value.shape, bool), 0)
+    return judged(kind, published(kind, value, hidden), value, rule)
+
+
+def judged(kind: str, seen: Published, value: np.ndarray, rule: Rule) -> set[tuple[int, int]]:
     truth = Truth(value.astype(float), np.zeros(value.shape, bool))
-    found, _ = exposed(published(kind, value, hidden), truth, rule, np.zeros(NODES, bool), {})
+    found, _ = exposed(seen, truth, rule, np.zeros(NODES, bool), {})
     names = list(MEASURES[kind])
     return {(int(text.split()[1].rstrip(",")), names.index(text.split()[2])) for text in found}
 
@@ -121,6 +130,37 @@ def test_the_audit_finds_exactly_what_brute_force_finds(kind: str, seed: int, ze
         hidden &= value > 0
     expected = by_brute_force(kind, value, hidden, zeros_printed)
     assert by_audit(kind, value, hidden, zeros_printed) == expected
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.sampled_from(["share", "ring"]), st.integers(0, 10**6), st.integers(1, 4))
+def test_numbers_in_place_of_true_ones_are_judged_like_brute_force_does(kind: str, seed: int, spread: int) -> None:
+    """All but the first measure are shown with noise: nobody may prove of a small one that it is small."""
+    random = np.random.default_rng(seed)
+    inner = random.multinomial(int(random.integers(2, 8)), random.dirichlet(np.full(3 * LEAVES, 0.8))).reshape(-1, 3)
+    value = derived(kind, inner)
+    is_rest = np.array([name.startswith("?") for name in MEASURES[kind]])
+    shown = np.maximum(value + random.integers(-spread, spread + 1, value.shape), 0) * (value > 0)
+    least, most = np.maximum(shown - spread, np.minimum(shown, 1)).astype(float), (shown + spread).astype(float)
+    exact = np.zeros(value.shape, bool)
+    exact[:, 0] = True
+    least[exact], most[exact] = np.nan, np.nan
+    least[:, is_rest], most[:, is_rest] = np.nan, np.nan
+    every = derived(kind, tables(int(value[LEAVES, 0])))
+    told = ~np.isnan(least)
+    fits = (~told | ((every >= least) & (every <= most))).all(axis=(1, 2))
+    fits &= (~exact | (every == value)).all(axis=(1, 2))
+    low, high = every[fits].min(axis=0), every[fits].max(axis=0)
+    need = np.full(value.shape, THRESHOLD)
+    if kind == "share":
+        need[:, [1, 4]] = np.minimum(need[:, [1, 4]], value[:, [0]])
+    sensitive = (value > 0) & (value < THRESHOLD)
+    wrong = sensitive & ((high < need) | (exact & (low == high)))
+    replaced = ~np.array([name == next(iter(MEASURES[kind])) for name in MEASURES[kind]])
+    rule = Rule(np.full(value.shape[1], float(THRESHOLD)), np.zeros(value.shape[1]), replaced, ~exact & False, 0)
+    seen = published(kind, value, ~exact & ~is_rest, (least, most))
+    seen.withheld[:] = False
+    assert judged(kind, seen, value, rule) == {tuple(cell) for cell in np.argwhere(wrong).tolist()}
 
 
 @pytest.mark.parametrize(("whole", "highest"), [(True, 1.0), (False, 3.0)])
@@ -193,7 +233,7 @@ def test_numbers_that_any_release_printed_are_remembered(tmp_path: Path) -> None
              "reference_date": "date", "measure": "varchar", "years": "integer", "value": "bigint",
              "is_printed": "boolean"}  # fmt: skip
     write_frame(entry.assign(is_printed=entry["area"] == "west"), tmp_path / "first.parquet", types)
-    assert editions.printed_before(tmp_path)[["area", "number"]].to_numpy().tolist() == [["west", 41.0]]
+    assert printed_before(tmp_path)[["area", "number"]].to_numpy().tolist() == [["west", 41.0]]
 
 
 def test_the_solver_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import duckdb
 import kleinstadt as town
+import leaks
 import pandas as pd
 import pytest
-import yaml
 from runs import Place
 
 from dagster_project import cli, declarations, disclosure, disclosure_audit
@@ -28,18 +28,6 @@ pytestmark = pytest.mark.slow
 SCALE = 97  # makes counts of five digits: a hidden one stands nowhere by chance
 THRESHOLD = 20_000
 SMALL = "01010103"  # 180 residents before scaling
-
-
-def protected(place: Place, **rule: object) -> None:
-    """The town's register is no longer public, and its region declares a rule."""
-    contract = place.town.contracts / "ewr.yml"
-    contract.write_text(
-        contract.read_text(encoding="utf-8").replace("publication: already_public", "publication: protected"),
-        encoding="utf-8",
-    )
-    region = place.town.project.sources / town.REGION / "region.yml"
-    content = yaml.safe_load(region.read_text(encoding="utf-8"))
-    region.write_text(yaml.safe_dump({**content, "disclosure": rule}, allow_unicode=True), encoding="utf-8")
 
 
 def change_counts(place: Place, change: Callable[[pd.DataFrame], pd.DataFrame], *years: int) -> None:
@@ -76,7 +64,7 @@ def published(kleinstadt: town.Kleinstadt, tmp_path_factory: pytest.TempPathFact
     folder = tmp_path_factory.mktemp("protected")
     place = Place(kleinstadt.copy(folder), folder / "data")
     (place.town.contracts / "mss_shares.yml").unlink()
-    protected(place, numerator=THRESHOLD, remainder=THRESHOLD, denominator=THRESHOLD)
+    place.protect(numerator=THRESHOLD, remainder=THRESHOLD, denominator=THRESHOLD)
     change_counts(place, scaled)
     outcome = place.run()
     assert outcome.code == cli.DONE, outcome.text
@@ -93,19 +81,9 @@ def test_no_hidden_number_stands_in_any_byte_of_the_release(published: Place) ->
     hidden = hidden_counts(published)
     assert len(hidden) > 50
     assert hidden["value"].min() > 300
-    numbers = {str(value) for value in hidden["value"]}
-    spelt = {f"{int(value):,}".replace(",", mark) for value in numbers for mark in (".", " ", "\u00a0", "\u202f")}
-    printed = shown_numbers(published)
-    wanted = {text for text in numbers | spelt if text.replace(".", "") not in printed and len(text) >= 5}
+    wanted = leaks.spellings(hidden["value"].astype(int), shown_numbers(published))
     assert len(wanted) > 50
-    pattern = re.compile(r"(?<![\w.,-])(\d[\d.\u00a0\u202f ]*\d)(?![\w])")
-    release = published.data.current.resolve()
-    files = [path for path in sorted(release.rglob("*")) if path.is_file()]
-    assert {path.suffix for path in files} >= {".html", ".csv", ".json", ".parquet", ".duckdb"}
-    for path in files:
-        for text in texts(path):
-            found = {match.group(1) for match in pattern.finditer(text)} & wanted
-            assert not found, (path, sorted(found)[:3])
+    assert not list(leaks.found(published.data.current.resolve(), wanted))
 
 
 def shown_numbers(place: Place) -> set[str]:
@@ -113,21 +91,6 @@ def shown_numbers(place: Place) -> set[str]:
     cube = read_frame(place.data.current / "parquet" / "mart_indicator_value.parquet")
     values = pd.concat([cube["numerator"], cube["denominator"], cube["value"]]).dropna()
     return {str(int(value)) for value in values if float(value).is_integer()}
-
-
-def texts(path: Path) -> list[str]:
-    if path.suffix == ".parquet":
-        return [text_of(f"from read_parquet('{path}')")]
-    if path.suffix == ".duckdb":
-        with duckdb.connect(str(path), read_only=True) as connection:
-            tables = [row[0] for row in connection.execute("select table_name from duckdb_tables()").fetchall()]
-            return [str(connection.execute(f"from {table}").fetchall()) for table in tables if table != "mart_area"]
-    return [path.read_bytes().decode("utf-8", errors="replace")] if "geometry" not in path.name else []
-
-
-def text_of(query: str) -> str:
-    frame = duckdb.sql(query)
-    return "\n".join(" ".join(str(value) for value in row) for row in frame.fetchall())
 
 
 def test_rows_of_hidden_counts_are_empty_and_marked(published: Place) -> None:
@@ -237,7 +200,7 @@ NO_CONVERSIONS = counts(none=[1, 1, 2]).iloc[:0]
 def declared(kleinstadt: town.Kleinstadt, tmp_path: Path) -> declarations.Declarations:
     place = Place(kleinstadt.copy(tmp_path), tmp_path / "data")
     (place.town.contracts / "mss_shares.yml").unlink()
-    protected(place)
+    place.protect()
     with place.chosen():
         return declarations.load(place.town.project, town.REGION)
 
@@ -306,36 +269,17 @@ def test_a_relation_that_is_none_is_refused(text: str) -> None:
 
 def test_switching_off_needs_a_reason_and_is_logged(kleinstadt: town.Kleinstadt, tmp_path: Path) -> None:
     place = Place(kleinstadt.copy(tmp_path), tmp_path / "data")
-    protected(place, off_because="kurz")
+    place.protect(off_because="kurz")
     assert "off_because" in place.run("check").text
     assert place.run("check").code == 2
 
 
 def test_a_rule_for_a_source_that_does_not_exist_is_refused(kleinstadt: town.Kleinstadt, tmp_path: Path) -> None:
     place = Place(kleinstadt.copy(tmp_path), tmp_path / "data")
-    protected(place, sources={"nobody": {"numerator": 10}})
+    place.protect(sources={"nobody": {"numerator": 10}})
     outcome = place.run("check", "--json")
     assert outcome.code == 2
     assert any("disclosure.sources.nobody" in str(item) for item in json.loads(outcome.text)["mistakes"])
-
-
-@pytest.mark.parametrize(
-    ("rule", "said"),
-    [
-        ({"method": "rounding", "base": 5}, "method: rounding is not applied"),
-        ({"method": "cell_key"}, "method: cell_key is not applied"),
-        ({"dominance": {"contributors": 1, "percent": 85}}, "dominance is not applied"),
-    ],
-)
-def test_a_method_that_would_have_no_effect_is_refused(
-    kleinstadt: town.Kleinstadt, tmp_path: Path, rule: dict[str, object], said: str
-) -> None:
-    place = Place(kleinstadt.copy(tmp_path), tmp_path / "data")
-    protected(place, sources={"ewr": rule})
-    outcome = place.run("check")
-    assert outcome.code == 2
-    assert said in outcome.text
-    assert "region.yml" in outcome.text
 
 
 def test_nothing_of_the_suppression_is_published() -> None:

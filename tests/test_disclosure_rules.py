@@ -23,22 +23,13 @@ NUMERATOR, REMAINDER, DENOMINATOR, FEW = 25, 40, 60, 500
 
 
 def declare(place: Place, **disclosure: object) -> None:
-    """The register is protected, and each Bezirksregion is a municipality that knows its own numbers."""
-    contract = place.town.contracts / "ewr.yml"
-    contract.write_text(
-        contract.read_text(encoding="utf-8").replace("publication: already_public", "publication: protected"),
-        encoding="utf-8",
-    )
-    path = place.town.project.sources / town.REGION / "region.yml"
-    region = yaml.safe_load(path.read_text(encoding="utf-8"))
+    """Each Bezirksregion is a municipality that knows its own numbers."""
     names = sorted({area[:6] for area in place.town.truth.areas[town.OLDER]["planungsraum"]})
-    region |= {
-        "municipality_level": "bezirksregion",
-        "municipalities": [{"id": name, "name": f"Gemeinde {name}"} for name in names],
-        "region_sender": "stadt",
-        "disclosure": disclosure,
-    }
-    path.write_text(yaml.safe_dump(region, allow_unicode=True), encoding="utf-8")
+    municipalities = [{"id": name, "name": f"Gemeinde {name}"} for name in names]
+    place.protect(
+        {"municipality_level": "bezirksregion", "municipalities": municipalities, "region_sender": "stadt"},
+        **disclosure,
+    )
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -17,35 +17,99 @@ Threshold = Annotated[int, Field(ge=1, le=1_000_000)]
 TERM = re.compile(r"[a-z][a-z0-9_]*")
 
 
-REFUSED = {
-    "method: rounding": "rounded numbers are not yet formed before rates, changes, indices and the ledger; "
-    "leave method out: small counts are then hidden",
-    "method: cell_key": "the noise of a cell comes from the keys of its records, and deliveries of tables have none; "
-    "leave method out: small counts are then hidden",
-    "base": "it belongs to rounding, which is not applied",
-    "dominance": "sums of values are published without their largest contributors, so nobody can judge them; "
-    "keep such a source out of the region, or raise its denominator's threshold",
-}
+class Rounding(Declared):
+    """Counts are shown as multiples of a base, so that areas still add up to theirs (controlled rounding)."""
+
+    base: int = Field(ge=2, le=1000)
+
+    @property
+    def name(self) -> str:
+        return "rounding"
+
+    @property
+    def spread(self) -> int:
+        """How far a number may stand from the true one."""
+        return self.base - 1
+
+    @property
+    def note(self) -> str:
+        """What a reader must know, in German."""
+        return (
+            f"Zum Schutz Einzelner aus Zahlen gebildet, die auf Vielfache von {self.base} gerundet sind: Zahlen "
+            "verschiedener Merkmale ergänzen sich nicht immer genau, und wo wenig gezählt wurde, ist der Wert ungenau."
+        )
+
+
+class CellKey(Declared):
+    """Counts are shown with a small fixed noise (cell-key method); zero stays zero."""
+
+    largest_move: int = Field(ge=1, le=50)
+    variance: float = Field(gt=0)
+    never_up_to: int = Field(default=0, ge=0, le=20, description="no positive number up to this one is ever shown")
+
+    @property
+    def name(self) -> str:
+        return "cell_key"
+
+    @property
+    def spread(self) -> int:
+        """How far a number may stand from the true one."""
+        return self.largest_move
+
+    @property
+    def note(self) -> str:
+        """What a reader must know, in German; how far numbers move is not told."""
+        return (
+            "Zum Schutz Einzelner aus leicht veränderten Zahlen gebildet (Cell-Key-Methode): Die Summe der Gebiete "
+            "weicht von der Zahl des Ganzen ab, und wo wenig gezählt wurde, ist der Wert ungenau."
+        )
+
+
+class Dominance(Declared):
+    """When a sum of values gives away what one contributor adds to it: the (n, k) rule, the p % rule, or both."""
+
+    contributors: Literal[1, 2] | None = Field(default=None, description="n: so many largest contributors")
+    percent: float | None = Field(default=None, gt=0, lt=100, description="k: may hold at most so much of the sum")
+    prior: float | None = Field(default=None, gt=0, le=100, description="p: nobody may guess another closer than that")
+
+    @model_validator(mode="after")
+    def at_least_one_rule(self) -> Dominance:
+        if (self.contributors is None) != (self.percent is None):
+            raise ValueError("contributors and percent belong together: add the missing one")
+        if self.contributors is None and self.prior is None:
+            raise ValueError("declare contributors with percent, or prior, or all of them")
+        return self
 
 
 class SourceRule(Declared):
-    """What differs for one source; what is left out is as the region declares it."""
+    """What differs for one source; what is left out is as the region declares it.
+
+    With `rounding` or `cell_key` no count of the source is hidden: other numbers are shown in its place, and nobody can
+    prove of a small one that it is smaller than its threshold.
+    """
 
     numerator: Threshold | None = None
     remainder: Threshold | None = None
     denominator: Threshold | None = None
     zeros: Literal["may_be_hidden", "always_printed"] | None = None
-    method: Literal["suppression"] = "suppression"
+    rounding: Rounding | None = None
+    cell_key: CellKey | None = None
+    dominance: Dominance | None = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def only_what_has_an_effect(cls, content: Any) -> Any:
-        """A rule nobody applies would be a promise nobody keeps."""
-        for key, why in REFUSED.items():
-            name, _, value = key.partition(": ")
-            if isinstance(content, dict) and name in content and value in ("", content[name]):
-                raise ValueError(f"{key} is not applied, so it must not be declared: {why}")
-        return content
+    @property
+    def replacement(self) -> Rounding | CellKey | None:
+        """How other numbers come to be shown in place of the true ones."""
+        return self.rounding or self.cell_key
+
+    @model_validator(mode="after")
+    def one_method(self) -> SourceRule:
+        if self.rounding and self.cell_key:
+            raise ValueError("rounding and cell_key exclude each other: keep one")
+        if self.replacement and self.zeros:
+            raise ValueError("zeros is about hidden counts, and with rounding or cell_key none is hidden: remove it")
+        if self.replacement and self.dominance:
+            raise ValueError("dominance hides sums of values, which rounding and cell_key do not protect: keep one")
+        return self
 
 
 class Recipients(Declared):
@@ -76,6 +140,17 @@ class Disclosure(Declared):
     )
     off_because: str | None = Field(default=None, min_length=20, description="why nothing needs to be hidden")
 
+    @model_validator(mode="after")
+    def numbers_in_place_of_true_ones_protect(self) -> Disclosure:
+        """Whoever sees the number that stands for a small one must not be able to rule out its threshold."""
+        for source, rule in self.sources.items():
+            least = max(self.numerator_of(source), self.remainder_of(source), self.denominator_of(source))
+            if rule.rounding and rule.rounding.base <= least:
+                raise ValueError(f"sources.{source}.rounding.base must be above the threshold {least}")
+            if rule.cell_key and rule.cell_key.largest_move < least:
+                raise ValueError(f"sources.{source}.cell_key.largest_move must be {least} at least, the threshold")
+        return self
+
     def numerator_of(self, source: str) -> int:
         return self.sources.get(source, SourceRule()).numerator or self.numerator
 
@@ -87,6 +162,9 @@ class Disclosure(Declared):
 
     def zeros_of(self, source: str) -> str:
         return self.sources.get(source, SourceRule()).zeros or self.zeros
+
+    def replacement_of(self, source: str) -> Rounding | CellKey | None:
+        return self.sources.get(source, SourceRule()).replacement
 
 
 @dataclass(frozen=True)

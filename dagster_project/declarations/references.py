@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from dagster_project.declarations.base import Mistake
 from dagster_project.declarations.contracts import Contract
-from dagster_project.declarations.disclosure import MeasureRelation
+from dagster_project.declarations.disclosure import CellKey, MeasureRelation, Rounding
 from dagster_project.declarations.indicators import AgeBound, Indicator
 from dagster_project.declarations.sharing import EVERY_MUNICIPALITY, Sharing
 from dagster_project.declarations.suites import Suite
@@ -42,6 +42,11 @@ class Declarations:
         """Whether every source publishes its numbers itself, so that there is nothing to hide."""
         return all(contract.publication == "already_public" for contract in self.contracts.values())
 
+    def replacement_of(self, measure: str | None) -> Rounding | CellKey | None:
+        """How other numbers come to be shown in place of a measure's true ones; None where the true ones are."""
+        found = (self.region.disclosure.replacement_of(name) for name in self.sources_of.get(measure or "", ()))
+        return next((rule for rule in found if rule), None)
+
     @property
     def reported_indicators(self) -> dict[str, Indicator]:
         """The indicators the region chose to report, else all; what its sources do not allow has no values."""
@@ -68,6 +73,7 @@ def unresolved(project: Project, declared: Declarations) -> list[Mistake]:
     return [
         *_region_references(declared),
         *_support_references(declared),
+        *_disclosure_references(declared),
         *_contract_references(project, declared),
         *_indicator_references(declared),
         *_suite_references(project, declared),
@@ -114,6 +120,51 @@ def _support_references(declared: Declarations) -> list[Mistake]:
     for universe in region.support.universes:
         mistakes += _reference(file, f"support.universes.{universe}", universe, set(declared.universes.values()))
     return mistakes
+
+
+def _disclosure_references(declared: Declarations) -> list[Mistake]:
+    """Where other numbers are shown in place of true ones, no figure of the true ones may stand beside them."""
+    region = declared.region
+    file = f"sources/{region.id}/region.yml"
+    mistakes: list[Mistake] = []
+    for source, rule in region.disclosure.sources.items():
+        contract = declared.contracts.get(source)
+        if contract is None or rule.replacement is None:
+            continue
+        key = f"disclosure.sources.{source}"
+        if rule.cell_key:
+            mistakes += _impossible_noise(rule.cell_key, file, key)
+        if contract.publication == "already_public":
+            mistakes.append(Mistake(file, key, "its numbers are already public: rounding or cell_key hides nothing"))
+        if contract.geography != region.geography:
+            why = f"figures of {contract.geography} are carried over, which rounding and cell_key are not for"
+            mistakes.append(Mistake(file, key, f"{why}: remove them, small counts are then hidden"))
+        for edition in sorted({layout.edition or region.reporting_edition for layout in contract.files}):
+            if edition == region.reporting_edition:
+                continue
+            why = f"files of the edition {edition} are carried over, which rounding and cell_key are not for"
+            mistakes.append(Mistake(file, key, f"{why}: remove them, small counts are then hidden"))
+        for measure, sources in declared.sources_of.items():
+            others = [name for name in sources if region.disclosure.replacement_of(name) != rule.replacement]
+            if source in sources and others:
+                why = f"{measure} also comes from {', '.join(others)}"
+                mistakes.append(Mistake(file, key, f"{why}: declare the same rounding or cell_key for all of them"))
+    for indicator in declared.reported_indicators.values():
+        delivered = indicator.reported and declared.sources_of.get(indicator.reported.measure)
+        if delivered and declared.replacement_of(indicator.denominator):
+            why = f"{indicator.id} is a delivered share, which would give its denominator away"
+            mistakes.append(Mistake(file, "disclosure.sources", f"{why}: remove rounding or cell_key of its source"))
+    return mistakes
+
+
+def _impossible_noise(rule: CellKey, file: str, key: str) -> list[Mistake]:
+    from dagster_project.disclosure.cellkey import perturbation_table  # heavy, and rarely declared
+
+    try:
+        perturbation_table(rule.largest_move, rule.variance, rule.never_up_to)
+    except ValueError as error:
+        return [Mistake(file, f"{key}.cell_key", f"{error}: lower the variance, or never_up_to")]
+    return []
 
 
 def _sharing_references(declared: Declarations) -> list[Mistake]:

@@ -1,8 +1,8 @@
 """The ledger: every number that was ever released, so that a later release cannot expose what an earlier one hid.
 
 Reads  ledger/<release>.parquet, protection/count.parquet and the cube of a release.
-Writes ledger/<release>.parquet: every count behind the cube when it was released, with its true value and whether it
-       was printed. Confidential.
+Writes ledger/<release>.parquet: every count behind the cube when it was released, with its true value, whether that
+       was printed, or which number was shown in its place. Confidential.
 """
 
 from __future__ import annotations
@@ -28,17 +28,19 @@ KEYS = ["geography", "edition", "level", "area", "reference_date", "measure", "y
 TYPES = {
     **dict.fromkeys(("geography", "edition", "level", "area"), "varchar"),
     "reference_date": "date", "measure": "varchar", "years": "integer", "value": "bigint",
-    "is_given": "boolean", "is_printed": "boolean",
+    "is_given": "boolean", "is_printed": "boolean", "shown": "bigint", "spread": "bigint",
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Past:
-    """A release's cells of a sheet: the true value then, whether there was one, and whether it was printed."""
+    """A release's cells of a sheet: the true value then, whether there was one and whether it was printed; and which
+    number was shown in its place (-1: none)."""
 
     value: Integers
     known: Booleans
     printed: Booleans
+    shown: Integers
 
 
 def record(declared: Declarations, counts: Path, cube: Path, entry: Path) -> int:
@@ -55,8 +57,10 @@ def record(declared: Declarations, counts: Path, cube: Path, entry: Path) -> int
                 printed.append(shown.assign(measure=measure, years=indicator.pooled_years))
     keys = pd.concat([frame for frame in printed if len(frame)] or printed).drop_duplicates()
     entered = table.merge(keys.assign(is_printed=True), on=KEYS, how="left")
-    entered["is_printed"] = entered["is_printed"].notna() & ~entered["is_hidden"]
-    write_frame(entered[[*KEYS, "value", "is_given", "is_printed"]], entry, TYPES)
+    is_shown = entered["is_printed"].notna() & ~entered["is_hidden"]
+    entered["is_printed"] = is_shown & entered["shown"].isna()
+    entered.loc[~is_shown, ["shown", "spread"]] = None
+    write_frame(entered[list(TYPES)], entry, TYPES)
     return int(entered["is_printed"].sum())
 
 
@@ -84,12 +88,12 @@ def of_sheet(sheet: Sheet, history: pd.DataFrame) -> list[Past]:
     found = []
     for _, release in own[here].assign(node=node[here], place=place[here]).groupby("order", sort=True):
         at = (release["node"].to_numpy(), release["place"].to_numpy())
-        past = Past(
-            np.full(sheet.value.shape, -1), np.zeros(sheet.value.shape, bool), np.zeros(sheet.value.shape, bool)
-        )
+        shape = sheet.value.shape
+        past = Past(np.full(shape, -1), np.zeros(shape, bool), np.zeros(shape, bool), np.full(shape, -1))
         past.value[at] = release["value"].to_numpy()
         past.known[at] = release["is_given"].to_numpy(bool)
         past.printed[at] = release["is_printed"].to_numpy(bool)
+        past.shown[at] = release["shown"].fillna(-1).to_numpy(float).astype(int)
         found.append(past)
     return found
 
@@ -106,7 +110,8 @@ def add_versions(sheet: Sheet, past: list[Past]) -> None:
         )
         for place in np.flatnonzero(changed.any(axis=0)):
             value = np.where(release.known[:, place], release.value[:, place], sheet.value[:, place])
-            if not sheet.public[place] and _sums(sheet.parent, value):
+            was_printed = release.printed[:, place].any()
+            if was_printed and not sheet.public[place] and _sums(sheet.parent, value):
                 _append(sheet, int(place), number, value, release.known[:, place] & (value == sheet.value[:, place]))
                 sheet.versions.append((len(sheet.columns) - 1, release.printed[:, place]))
     assert len(sheet.columns) == columns + len(sheet.versions)

@@ -3,9 +3,8 @@
 Reads and writes nothing: arrays in, arrays out.
 
 Every number goes to one of the two multiples of the base beside it, a multiple stays as it is, and all equations hold
-again; among all ways the one whose deviations are least (Cox 1987; Salazar 2005). On trees and two-way tables the
-linear programme has whole-numbered corners; elsewhere HiGHS searches for them, and where there is none numbers may
-move further.
+again; among all ways the one whose deviations are least (Cox 1987; Salazar 2005). On trees and two-way tables there is
+always one, and the linear programme has whole-numbered corners; elsewhere HiGHS searches for it.
 """
 
 from __future__ import annotations
@@ -20,31 +19,36 @@ from dagster_project.solver import INFINITY, Program, solution
 
 Integers = npt.NDArray[np.int64]
 
-FURTHEST = 4  # multiples of the base a number may move away from the nearest below
 WHOLE = 1e-6
 
 
 class NotRoundable(Exception):
-    """No multiples near the numbers satisfy the equations."""
+    """No multiples beside the numbers satisfy the equations."""
 
 
-def controlled(matrix: sparse.csr_array, value: Integers, base: int) -> Integers:
-    """Multiples of `base` near `value` with `matrix` @ result = 0. Raises `NotRoundable`."""
+def controlled(matrix: sparse.csr_array, value: Integers, base: int, stays: Integers | None = None) -> Integers:
+    """Multiples of `base` beside `value` with `matrix` @ result = 0. Raises `NotRoundable`.
+
+    `stays` are multiples that are kept where they are beside the number and all of them fit together (-1: none).
+    """
     below = value // base
-    for reach in range(1, FURTHEST + 1):
-        result = _rounded(matrix, value, below, base, reach)
+    low, high = below, below + (value % base > 0)
+    if stays is not None:
+        kept = (stays == base * low) | (stays == base * high)
+        steps = np.where(kept, stays // base, 0)
+        result = _rounded(matrix, value, base, np.where(kept, steps, low), np.where(kept, steps, high))
         if result is not None:
             return result
-    raise NotRoundable(f"no multiples of {base} near these numbers add up")
+    result = _rounded(matrix, value, base, low, high)
+    if result is None:
+        raise NotRoundable(f"no multiples of {base} beside these numbers add up")
+    return result
 
 
-def _rounded(matrix: sparse.csr_array, value: Integers, below: Integers, base: int, reach: int) -> Integers | None:
-    """Steps z between 1 - reach and reach above `below`; a multiple stays (reach 1). Minimises all deviations."""
+def _rounded(matrix: sparse.csr_array, value: Integers, base: int, low: Integers, high: Integers) -> Integers | None:
+    """Multiples between `low` and `high` times the base, with the least sum of deviations from `value`."""
     size = len(value)
-    exact = value % base == 0
-    low = np.where(exact, 1 - reach, np.maximum(1 - reach, -below)).astype(float)
-    high = np.where(exact, reach - 1, reach).astype(float)
-    low = np.maximum(low, -below)
+    below = value // base
     # the deviation |base z - remainder| is at least both its sides: one more column each
     rest = (value - base * below).astype(float)
     eye = sparse.eye_array(size, format="csr")
@@ -61,7 +65,10 @@ def _rounded(matrix: sparse.csr_array, value: Integers, below: Integers, base: i
     program = Program(
         rows,
         (np.concatenate([right[: matrix.shape[0]], free]), right),
-        (np.concatenate([low, np.zeros(size)]), np.concatenate([high, np.full(size, INFINITY)])),
+        (
+            np.concatenate([(low - below).astype(float), np.zeros(size)]),
+            np.concatenate([(high - below).astype(float), np.full(size, INFINITY)]),
+        ),
         np.concatenate([np.zeros(size), np.ones(size)]),
     )
     steps = solution(program)

@@ -1,8 +1,9 @@
 """Disclosure control of a region: which cells of the published cube must be hidden.
 
 Reads  core/core_disclosure_{cell,conversion}.parquet, geography/area.parquet, ledger/*.parquet, and what is declared.
-Writes protection/cell.parquet (hidden rows of the cube) and protection/count.parquet (every count behind the cube with
-       its true value, whether it is sensitive and whether it is hidden: confidential, for the audit and the ledger).
+Writes protection/cell.parquet (hidden rows of the cube), protection/shown_count.parquet (numbers in place of true ones,
+       of which rates are formed) and protection/count.parquet (every count behind the cube with its true value,
+       whether it is sensitive or hidden, and what is shown in its place: confidential, for the audit and the ledger).
 
 Where every source publishes these very numbers itself, nothing is hidden.
 """
@@ -22,6 +23,7 @@ import pandas as pd
 from dagster_project.declarations import Declarations
 from dagster_project.disclosure import carried, ledger, rules, suppress
 from dagster_project.disclosure.cells import Column, Sheet, sheets
+from dagster_project.disclosure.replacement import Replaced, SecretLost, replaced, unfit
 from dagster_project.disclosure.system import System, build
 from dagster_project.settings import RegionData
 from dagster_project.tables import read_frame, write_frame
@@ -35,7 +37,11 @@ CELL_TYPES = dict.fromkeys(("geography", "edition", "level", "area", "period", "
 COUNT_TYPES = {
     **dict.fromkeys(("geography", "edition", "level", "area"), "varchar"),
     "reference_date": "date", "measure": "varchar", "years": "integer", "value": "bigint",
-    "is_sensitive": "boolean", "is_hidden": "boolean", "is_given": "boolean",
+    "is_sensitive": "boolean", "is_hidden": "boolean", "is_given": "boolean", "shown": "bigint", "spread": "bigint",
+}  # fmt: skip
+SHOWN_TYPES = {
+    **dict.fromkeys(("geography", "edition", "level", "area"), "varchar"),
+    "reference_date": "date", "measure": "varchar", "value": "bigint",
 }  # fmt: skip
 LEVEL_WEIGHTS = (1.0, 2.5, 6.0, 12.0, 20.0)  # what hiding an area costs, finest level first
 HIDDEN_BEFORE = 0.5  # part of the cost of a cell that the last release did not show either
@@ -63,30 +69,47 @@ def protect(declared: Declarations, data: RegionData) -> Protected:
             declared.region.name,
             declared.region.disclosure.off_because,
         )
-        return _write([], [], data.protection)
+        return _write(NO_COUNTS, NO_SHOWN, [], data.protection)
     if declared.all_public:
-        return _write([], [], data.protection)
+        return _write(NO_COUNTS, NO_SHOWN, [], data.protection)
     counts = _with_day(read_frame(data.core / "core_disclosure_cell.parquet"))
     conversions = _with_day(read_frame(data.core / "core_disclosure_conversion.parquet"))
     areas = read_frame(data.geography / "area.parquet", "* exclude (geometry)")
     found = sheets(declared, counts, conversions, _counted(areas, counts))
     history = ledger.read(data.ledger)
     pasts = [ledger.of_sheet(sheet, history) for sheet in found]
-    for sheet, past in zip(found, pasts, strict=True):
+    shown = [_replaced(declared, sheet, past, data) for sheet, past in zip(found, pasts, strict=True)]
+    for sheet, past, other in zip(found, pasts, shown, strict=True):
+        sheet.printable[:, other.columns] = False  # what is printed is another number
         ledger.add_versions(sheet, past)
     system = build([sheet.grid() for sheet in found])
     for index, sheet in enumerate(found):
-        _apply_rules(declared, sheet, system, index)
+        _apply_rules(declared, sheet, _with_versions(shown[index].columns, sheet), system, index)
     for index, (sheet, past) in enumerate(zip(found, pasts, strict=True)):
         _remember(sheet, system, index, past)
     protection = suppress.protect(system, _attackers(declared, found, system))
     _refuse_unmet(declared, found, system, protection)
     own = [system.of(index, protection.hidden) for index in range(len(found))]
-    tables = [_counts(sheet, own[index], system.of(index, system.hidden)) for index, sheet in enumerate(found)]
-    rows = [_hidden_rows(sheet, own[index]) for index, sheet in enumerate(found)]
+    tables = [
+        _counts(sheet, own[index], system.of(index, system.hidden), shown[index]) for index, sheet in enumerate(found)
+    ]
+    rows = [_hidden_rows(sheet, own[index], shown[index]) for index, sheet in enumerate(found)]
     rows += carried.hidden_rows(declared, conversions, tables)
     rows.append(_changes_of(declared, pd.concat(rows, ignore_index=True), pd.concat([counts, conversions])))
-    return _write(tables, rows, data.protection)
+    every = pd.concat([NO_COUNTS, *tables], ignore_index=True)
+    return _write(every, _shown_counts(declared, counts, every), rows, data.protection)
+
+
+def _with_versions(replaced: Booleans, sheet: Sheet) -> Booleans:
+    """Columns of a sheet, of which the last are numbers as earlier releases had them: true ones."""
+    return np.append(replaced, np.zeros(len(sheet.columns) - len(replaced), bool))
+
+
+def _replaced(declared: Declarations, sheet: Sheet, past: list[ledger.Past], data: RegionData) -> Replaced:
+    try:
+        return replaced(declared, sheet, past, data.ledger)
+    except SecretLost as error:
+        raise NotProtectable(str(error)) from error
 
 
 def _counted(areas: pd.DataFrame, counts: pd.DataFrame) -> pd.DataFrame:
@@ -103,8 +126,11 @@ def _with_day(counts: pd.DataFrame) -> pd.DataFrame:
 # ---------------------------------------------------------------- rules
 
 
-def _apply_rules(declared: Declarations, sheet: Sheet, system: System, index: int) -> None:
-    """Note for every cell of a sheet whether it is sensitive, what it needs, what hiding it costs and who knows it."""
+def _apply_rules(declared: Declarations, sheet: Sheet, replaced: Booleans, system: System, index: int) -> None:
+    """Note for every cell of a sheet whether it is sensitive, what it needs, what hiding it costs and who knows it.
+
+    Of columns that show other numbers than the true ones (`replaced`) none needs to be hidden.
+    """
     rule = declared.region.disclosure
     hidden, rise, fall = (system.of(index, flat) for flat in (system.hidden, system.rise, system.fall))
     lower, cost = system.of(index, system.lower), system.of(index, system.cost)
@@ -116,7 +142,7 @@ def _apply_rules(declared: Declarations, sheet: Sheet, system: System, index: in
         for column in use.columns:
             importance[sheet.place(column)] += 1
     for place, column in enumerate(sheet.columns):
-        if sheet.public[place] or sheet.rests[place]:
+        if sheet.public[place] or sheet.rests[place] or replaced[place]:
             continue
         numerator, denominator = thresholds[place]
         always = _zeros_are_printed(declared, column)
@@ -129,12 +155,16 @@ def _apply_rules(declared: Declarations, sheet: Sheet, system: System, index: in
     for use in sheet.uses:
         if use.whole is not None and not sheet.public[sheet.place(use.columns[0])]:
             part, whole = sheet.place(use.columns[0]), sheet.place(use.whole)
+            if replaced[part] or replaced[whole]:
+                continue
             threshold = _remainder_threshold(declared, use.columns[0])
             margin = rules.remainder(value[:, part], value[:, whole], threshold)
             margin = rules.clipped(margin, value[:, part], np.zeros_like(value[:, part]), value[:, whole])
             _note(hidden, rise, fall, part, margin, printable[:, part])
     for relation in sheet.relations:
         part, last = relation.columns[1], relation.columns[-1]
+        if replaced[list(relation.columns[:2])].any():
+            continue
         if sheet.rests[last] and not sheet.public[part] and not _is_share(sheet, relation.columns):
             margin = rules.small(value[:, last], _remainder_threshold(declared, sheet.columns[part]))
             where = sheet.given[:, list(relation.columns[:-1])].all(axis=1)
@@ -266,23 +296,37 @@ def _named(sheet: Sheet, cells: Booleans) -> list[str]:
 
 
 ROW = [*CELL_TYPES, "day"]
+NO_COUNTS, NO_SHOWN = pd.DataFrame(columns=list(COUNT_TYPES)), pd.DataFrame(columns=list(SHOWN_TYPES))
 
 
-def _write(counts: list[pd.DataFrame], rows: list[pd.DataFrame], output: Path) -> Protected:
-    table = pd.concat(counts, ignore_index=True) if counts else pd.DataFrame(columns=list(COUNT_TYPES))
+def _write(counts: pd.DataFrame, shown: pd.DataFrame, rows: list[pd.DataFrame], output: Path) -> Protected:
     kept = [frame for frame in rows if len(frame)]
     cells = pd.concat(kept, ignore_index=True) if kept else pd.DataFrame(columns=ROW)
     cells = cells[list(CELL_TYPES)].drop_duplicates().sort_values(list(CELL_TYPES))
-    write_frame(table, output / "count.parquet", COUNT_TYPES)
+    write_frame(counts, output / "count.parquet", COUNT_TYPES)
+    write_frame(shown, output / "shown_count.parquet", SHOWN_TYPES)
     write_frame(cells, output / "cell.parquet", CELL_TYPES)
-    return Protected(len(table), int(table["is_hidden"].sum()), len(cells))
+    return Protected(len(counts), int(counts["is_hidden"].sum()), len(cells))
 
 
-def _hidden_rows(sheet: Sheet, hidden: Booleans) -> pd.DataFrame:
-    """Rows of the cube that show a hidden count."""
+def _shown_counts(declared: Declarations, counts: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """A number, or none, for every count whose true one is not shown: nothing of it may be left."""
+    keys = [name for name in SHOWN_TYPES if name != "value"]
+    measures = [name for name in sorted(set(counts["measure"])) if declared.replacement_of(name)]
+    wanted = counts.loc[counts["measure"].isin(measures), keys].assign(
+        reference_date=lambda frame: pd.to_datetime(frame["reference_date"])
+    )
+    shown = table[(table["years"] == 1) & table["shown"].notna()].assign(
+        reference_date=lambda frame: pd.to_datetime(frame["reference_date"]), value=lambda frame: frame["shown"]
+    )
+    return wanted.merge(shown[list(SHOWN_TYPES)], on=keys, how="left")
+
+
+def _hidden_rows(sheet: Sheet, hidden: Booleans, shown: Replaced) -> pd.DataFrame:
+    """Rows of the cube that show a hidden count, or cannot be formed of the numbers that are shown."""
     frames = [pd.DataFrame(columns=ROW)]
     for use in sheet.uses:
-        gone = hidden[:, [sheet.place(column) for column in use.columns]].any(axis=1)
+        gone = hidden[:, [sheet.place(column) for column in use.columns]].any(axis=1) | unfit(sheet, use, shown)
         if gone.any():
             frames.append(
                 sheet.areas.loc[gone, ["level", "area"]].assign(
@@ -320,10 +364,15 @@ def _years_before(day: date, years: int) -> date:
     return date(day.year - years, day.month, min(day.day, 28) if day.month == 2 else day.day)
 
 
-def _counts(sheet: Sheet, hidden: Booleans, sensitive: Booleans) -> pd.DataFrame:
+def _counts(sheet: Sheet, hidden: Booleans, sensitive: Booleans, shown: Replaced) -> pd.DataFrame:
     """Every count behind the cube, one column of the sheet after the other."""
     used = {column for use in sheet.uses for column in use.columns}
-    places = [place for place, column in enumerate(sheet.columns) if column in used]
+    width = len(shown.spread)
+    places = [
+        place
+        for place, column in enumerate(sheet.columns)
+        if column in used or (place < width and shown.spread[place] and not sheet.rests[place])
+    ]
     columns = [sheet.columns[place] for place in places]
     nodes = len(sheet.areas)
 
@@ -343,5 +392,17 @@ def _counts(sheet: Sheet, hidden: Booleans, sensitive: Booleans) -> pd.DataFrame
             "is_sensitive": down(sensitive),
             "is_hidden": down(hidden),
             "is_given": down(sheet.given),
+            **_instead(sheet, shown, places),
         }
     )[list(COUNT_TYPES)]
+
+
+def _instead(sheet: Sheet, shown: Replaced, places: list[int]) -> dict[str, npt.NDArray[Any]]:
+    """What is shown in place of counts, and how far it may stand from them; nothing where the true ones are shown."""
+    replaced = [place < len(shown.spread) and shown.spread[place] > 0 for place in places]
+    value = np.full((len(sheet.areas), len(places)), np.nan)
+    spread = value.copy()
+    for index in np.flatnonzero(replaced):
+        value[:, index] = np.where(sheet.given[:, places[index]], shown.value[:, places[index]], np.nan)
+        spread[:, index] = shown.spread[places[index]]
+    return {"shown": value.T.ravel(), "spread": np.where(np.isnan(value), np.nan, spread).T.ravel()}

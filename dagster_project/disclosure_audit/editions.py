@@ -1,7 +1,6 @@
 """Two editions of the same people: what the difference of their areas tells of those who live in between.
 
-Reads  ledger/*.parquet: numbers that earlier releases printed, on whatever boundaries.
-Writes nothing. Knows nothing of how numbers came to be hidden.
+Reads and writes nothing. Knows nothing of how numbers came to be hidden.
 
 Where the same count of the same day was printed on two editions, each area is the sum of its atoms: the overlaps of the
 areas of one edition with those of the other. What everybody can compute of an atom must not prove that it is a small
@@ -13,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -22,26 +20,13 @@ import shapely
 from scipy import sparse
 
 from dagster_project.disclosure_audit.intervals import feasible
+from dagster_project.disclosure_audit.memory import MEASURE
 from dagster_project.disclosure_audit.published import AREA
-from dagster_project.tables import read_frame
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-MEASURE = ["measure", "day", "years"]
 SLIVER = 0.001  # an overlap smaller than this part of both areas is a drawing error, and nobody lives there
-
-
-def printed_before(ledger: Path) -> pd.DataFrame:
-    """Every number earlier releases printed: area, measure, day, years and number, as the latest of them had it."""
-    files = sorted(ledger.glob("*.parquet"), key=lambda path: path.stat().st_mtime_ns)
-    frames = [read_frame(path) for path in files]
-    if not frames:
-        return pd.DataFrame(columns=[*AREA, *MEASURE, "number"])
-    every = pd.concat(frames, ignore_index=True)
-    every = every[every["is_printed"].to_numpy(bool)]
-    every = every.assign(day=pd.to_datetime(every["reference_date"]).dt.date, number=every["value"].astype(float))
-    return every[[*AREA, *MEASURE, "number"]].drop_duplicates([*AREA, *MEASURE], keep="last")
 
 
 def strips(printed: pd.DataFrame, areas: pd.DataFrame, thresholds: dict[str, int]) -> list[str]:

@@ -5,6 +5,9 @@ Reads and writes nothing. Knows nothing of how numbers came to be hidden.
 Of a sensitive count both the least value the zero policy allows and its threshold must stay possible, clipped at its
 whole where that is printed; of a count in an area with too few residents, as much less and more as the threshold. A
 sensitive count that is printed is exposed as well.
+
+Where other numbers are shown in place of true ones (rounding, cell key) anybody may see that a count is not zero; but
+of a small one nobody may prove that it is smaller than its threshold.
 """
 
 from __future__ import annotations
@@ -35,10 +38,12 @@ class Truth:
 @dataclass(frozen=True)
 class Rule:
     """By measure: the smallest count that may be shown (`threshold`, 0: all may) and the least value of a hidden one
-    (`floor`). `few` are counts of areas with too few residents, which must be able to differ by `each_way`."""
+    (`floor`), and whether other numbers are shown in place of true ones (`replaced`). `few` are counts of areas with
+    too few residents, which must be able to differ by `each_way`."""
 
     threshold: Floats
     floor: Floats
+    replaced: Booleans
     few: Booleans
     each_way: int
 
@@ -63,6 +68,9 @@ def declared_rule(declared: Declarations, published: Published, truth: Truth) ->
     part_of = {item.rest: published.measures[item.parts[0]][0] for item in published.remainders}
     threshold, floor = np.zeros(len(published.measures)), np.zeros(len(published.measures))
     few = np.zeros(truth.value.shape, bool)
+    replaced = np.array([declared.replacement_of(name) is not None for name, _, _ in published.measures], bool)
+    for item in published.remainders:
+        replaced[item.rest] = replaced[[item.whole, *item.parts]].any()
     for place, (name, day, years) in enumerate(published.measures):
         sources = declared.sources_of.get(part_of.get(place, name), ())
         if not sources or all(declared.contracts[source].publication == "already_public" for source in sources):
@@ -76,7 +84,7 @@ def declared_rule(declared: Declarations, published: Published, truth: Truth) ->
         if name != declared.region.population and residents in published.measures:
             number = truth.value[:, published.measures.index(residents)]
             few[:, place] = (number < rule.minimum_population) & (truth.value[:, place] > 0)
-    return Rule(threshold, floor, few, rule.numerator)
+    return Rule(threshold, floor, replaced, few, rule.numerator)
 
 
 def exposed(
@@ -89,9 +97,10 @@ def exposed(
     printed = published.printed.copy()
     # of what no address places rates are never shown: whoever guesses that nobody is there is assumed to guess right
     nowhere = published.areas["is_unallocated"].to_numpy(bool)[:, None] & np.isnan(printed)
-    own = knows[:, None] | (nowhere & (truth.value == 0))
+    told = ~np.isnan(published.least)
+    own = knows[:, None] | (nowhere & (truth.value == 0) & ~told)
     printed = np.where(own & np.isnan(printed), truth.value, printed)
-    shown = published.withheld | nowhere | ~np.isnan(published.printed)
+    shown = published.withheld | nowhere | ~np.isnan(published.printed) | told
     for item in published.remainders:
         shown[:, item.rest] = shown[:, [item.whole, *item.parts]].any(axis=1)
     counts = shown & (rule.threshold > 0)[None, :] & ~own
@@ -109,15 +118,18 @@ def exposed(
         published.matrix,
         np.zeros(published.matrix.shape[0]),
         printed.ravel(),
-        np.where(hidden, rule.floor[None, :], 0.0).ravel(),
-        np.full(printed.size, np.inf),
+        np.where(told, published.least, np.where(hidden, rule.floor[None, :], 0.0)).ravel(),
+        np.where(told, published.most, np.inf).ravel(),
         wanted.ravel(),
         (need[0].ravel(), need[1].ravel()),
         memory=memory,
     )
     if known.impossible:
         return ["die veröffentlichten Zahlen widersprechen sich"], None
-    return _judged(published, known, need, sensitive | few, unsure)
+    found, widths = _judged(published, known, need, sensitive | few, unsure)
+    # how near a replaced number may be guessed is not asked for
+    widths = np.where(rule.replaced[None, :], np.nan, widths)
+    return found, None if np.isnan(widths).all() else float(np.nanmin(widths))
 
 
 def _needed(
@@ -127,6 +139,7 @@ def _needed(
     low = np.broadcast_to(rule.floor[None, :], printed.shape).copy()
     high = np.broadcast_to(rule.threshold[None, :], printed.shape).copy()
     value = np.nan_to_num(truth.value)
+    low[:, rule.replaced] = value[:, rule.replaced]
     low[few] = np.where(sensitive, np.minimum(low, value - rule.each_way), value - rule.each_way)[few]
     high[few] = np.where(sensitive, np.maximum(high, value + rule.each_way), value + rule.each_way)[few]
     low = np.maximum(low, 0)
@@ -139,8 +152,9 @@ def _needed(
 
 def _judged(
     published: Published, known: Knowledge, need: tuple[Floats, Floats], sensitive: Booleans, unsure: Booleans
-) -> tuple[list[str], float | None]:
-    """A sensitive number must be able to take both ends; of one nobody delivered must not follow that it is small."""
+) -> tuple[list[str], Floats]:
+    """A sensitive number must be able to take both ends; of one nobody delivered must not follow that it is small.
+    Returns what is exposed, and the widths of the intervals that matter (NaN elsewhere)."""
     low, high = (ends.reshape(sensitive.shape) for ends in (known.low, known.high))
     wide = high >= need[1] - NEAR
     bad = (sensitive & ~(wide & (low <= need[0] + NEAR))) | (unsure & (high > NEAR) & ~wide)
@@ -151,5 +165,4 @@ def _judged(
         for name, day, _ in [published.measures[place]]
     ]
     # where a printed whole leaves no room there is nothing to know: none of none, or a wrong guess about the unplaced
-    widths = (high - low)[sensitive & (need[1] > need[0])]
-    return found, float(widths.min()) if len(widths) else None
+    return found, np.where(sensitive & (need[1] > need[0]), high - low, np.nan)

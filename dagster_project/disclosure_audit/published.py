@@ -57,13 +57,16 @@ class Remainder:
 class Published:
     """All areas (rows of `areas`) by all measures: `printed` holds numbers, NaN where none is shown.
 
-    `withheld` says where a row of the cube is marked as suppressed. `matrix` @ all cells (area by measure, row by row)
-    = 0 are the public equations.
+    Where a source shows other numbers than the true ones, `least` and `most` say between which the true one lies, and
+    `printed` holds none; elsewhere they are NaN. `withheld` says where a row of the cube is marked as suppressed.
+    `matrix` @ all cells (area by measure, row by row) = 0 are the public equations.
     """
 
     areas: pd.DataFrame
     measures: list[Measure]
     printed: Floats
+    least: Floats
+    most: Floats
     withheld: Booleans
     matrix: sparse.csr_array
     remainders: list[Remainder]
@@ -112,8 +115,20 @@ def collect(
     suppressed = (facts["status"] == "suppressed").to_numpy()
     withheld[rows[suppressed], columns[suppressed]] = True
     withheld &= np.isnan(printed)
+    least, most = _told_by_replacements(declared, measures, printed)
+    printed[~np.isnan(least)] = np.nan
     matrix, remainders = _matrix(declared, areas, measures, place, equations)
-    return Published(areas, measures, printed, withheld, matrix, remainders)
+    return Published(areas, measures, printed, least, most, withheld, matrix, remainders)
+
+
+def _told_by_replacements(declared: Declarations, measures: list[Measure], printed: Floats) -> tuple[Floats, Floats]:
+    """Between which true numbers lie that others are shown in place of: everybody knows how far these may stand from
+    them, and that zero is always shown as zero."""
+    spread = np.zeros(len(measures))
+    for place, (name, _, years) in enumerate(measures):
+        rule = declared.replacement_of(name)
+        spread[place] = rule.spread * years if rule else np.nan
+    return np.maximum(printed - spread, np.minimum(printed, 1)), printed + spread
 
 
 def _all_areas(geography: pd.DataFrame, shown: pd.DataFrame, conversions: pd.DataFrame) -> pd.DataFrame:

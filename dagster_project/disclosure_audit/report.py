@@ -1,7 +1,7 @@
 """The independent audit: whether anybody can learn from a release what must not be known.
 
 Reads  the marts of a release, public declarations, geography/area.parquet, ledger/*.parquet (what earlier releases
-       printed), which counts were carried over from other boundaries (core/core_disclosure_conversion.parquet), and
+       told), which counts were carried over from other boundaries (core/core_disclosure_conversion.parquet), and
        protection/count.parquet: the true counts, only to tell which intervals matter and what recipients know.
 Writes mart_disclosure_audit.parquet beside the marts: per audience how many numbers there are and are hidden, and how
        narrow the narrowest interval is. Never which cells were sensitive.
@@ -21,10 +21,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from dagster_project.declarations import Declarations
+from dagster_project.declarations.disclosure import Disclosure, Rounding
 from dagster_project.disclosure_audit import editions
 from dagster_project.disclosure_audit.intervals import Memory
 from dagster_project.disclosure_audit.judging import Truth, declared_rule, thresholds
 from dagster_project.disclosure_audit.judging import exposed as exposed_to
+from dagster_project.disclosure_audit.memory import MEASURE, printed_before, remember
 from dagster_project.disclosure_audit.published import AREA, Published, beside_hidden, collect
 from dagster_project.settings import RegionData
 from dagster_project.tables import read_frame, write_frame
@@ -46,7 +48,7 @@ COLUMNS = {
     "audience": "public, or the municipality that also knows its own numbers (or two that pool theirs).",
     "numbers": "Counts behind the cube that are printed or hidden.",
     "hidden": "Counts that are hidden.",
-    "narrowest_interval": "Width of the narrowest feasible interval of a protected count; null where none is hidden.",
+    "narrowest_interval": "Width of the narrowest feasible interval of a hidden count; null where none is hidden.",
     "exposed": "Counts that could be found out; a release has none for the public.",
     "rule": "The public rule: thresholds, and whether zeros may be hidden; or why nothing is.",
     "seconds": "How long the audit took.",
@@ -84,6 +86,8 @@ def audit(declared: Declarations, marts: Path, data: RegionData) -> Report:
     geography = read_frame(data.geography / "area.parquet")
     published = collect(declared, marts, geography, true, conversions)
     truth = _truth(published, true)
+    if rule.released_before == "refuse":
+        remember(published, truth.value, data.ledger)
     exposed = [Exposed(PUBLIC, ", ".join(found.values())) for found in beside_hidden(declared, marts)]
     exposed += [
         Exposed(PUBLIC, where) for where in _between_editions(declared, published, geography, conversions, data)
@@ -94,7 +98,7 @@ def audit(declared: Declarations, marts: Path, data: RegionData) -> Report:
     for audience, knows in _audiences(declared, published):
         found, narrowest = exposed_to(published, truth, measured, knows, memory)
         exposed += [Exposed(audience, where) for where in found]
-        numbers = published.withheld | ~np.isnan(published.printed)
+        numbers = published.withheld | ~np.isnan(published.printed) | ~np.isnan(published.least)
         number_exposed = sum(item.audience == audience for item in exposed)
         now = time.perf_counter()
         rows.append(
@@ -126,16 +130,21 @@ def _rule(declared: Declarations) -> str:
     """The public rule in German, with what differs for single sources."""
     rule = declared.region.disclosure
     texts = [_smallest(rule.numerator, rule.remainder, rule.denominator, rule.zeros)]
-    texts += [
-        f"{declared.contracts[source].title}: "
-        + _smallest(
-            rule.numerator_of(source), rule.remainder_of(source), rule.denominator_of(source), rule.zeros_of(source)
-        )
-        for source in rule.sources
-    ]
+    texts += [f"{declared.contracts[source].title}: {_rule_of(rule, source)}" for source in rule.sources]
     if rule.minimum_population:
         texts.append(f"Gebiete mit weniger als {rule.minimum_population} Einwohnern zeigen nur deren Zahl")
     return "verborgen wird, was kleiner ist als: " + "; ".join(texts)
+
+
+def _rule_of(rule: Disclosure, source: str) -> str:
+    replacement = rule.replacement_of(source)
+    if isinstance(replacement, Rounding):
+        return f"Zahlen auf Vielfache von {replacement.base} gerundet"
+    if replacement is not None:
+        return "Zahlen leicht verändert (Cell-Key-Methode)"
+    return _smallest(
+        rule.numerator_of(source), rule.remainder_of(source), rule.denominator_of(source), rule.zeros_of(source)
+    )
 
 
 def _smallest(numerator: int, remainder: int, denominator: int, zeros: str) -> str:
@@ -194,7 +203,7 @@ def _between_editions(
 ) -> list[str]:
     """What these marts and earlier releases tell together of people between two editions."""
     node, place = np.nonzero(~np.isnan(published.printed))
-    measures = pd.DataFrame(published.measures, columns=editions.MEASURE)
+    measures = pd.DataFrame(published.measures, columns=MEASURE)
     now = pd.concat(
         [
             published.areas.loc[node, AREA].reset_index(drop=True),
@@ -203,8 +212,8 @@ def _between_editions(
         ],
         axis=1,
     )
-    every = pd.concat([now, editions.printed_before(data.ledger)], ignore_index=True)
-    every = every.drop_duplicates([*AREA, *editions.MEASURE])
+    every = pd.concat([now, printed_before(data.ledger)], ignore_index=True)
+    every = every.drop_duplicates([*AREA, *MEASURE])
     carried = conversions.assign(day=pd.to_datetime(conversions["reference_date"]).dt.date)
     keys = [*AREA, "measure", "day"]
     own = every.merge(carried[keys].drop_duplicates().assign(is_carried=True), on=keys, how="left")

@@ -36,7 +36,7 @@ component_value as (
 
 counted as (
 
-    select * from {{ ref('core_count') }}
+    select * from {{ ref('core_shown_count') }}
 
 ),
 

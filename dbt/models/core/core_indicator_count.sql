@@ -8,7 +8,7 @@ with indicator as (
 
 counted as (
 
-    select * from {{ ref('core_count') }}
+    select * from {{ ref('core_shown_count') }}
 
 )
 

@@ -33,7 +33,7 @@ share as (
 
 counted as (
 
-    select * from {{ ref('core_count') }}
+    select * from {{ ref('core_shown_count') }}
 
 ),
 

@@ -14,7 +14,7 @@ recovered as (
 
 counted as (
 
-    select * from {{ ref('core_count') }}
+    select * from {{ ref('core_shown_count') }}
 
 ),
 

@@ -27,6 +27,8 @@ select
     indicator.definition,
     indicator.formula,
     indicator.limits,
+    indicator.replacement,
+    indicator.replacement_note,
     indicator.source_note,
     indicator.responsible,
     indicator.sort_order
