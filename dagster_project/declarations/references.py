@@ -163,7 +163,7 @@ def _impossible_noise(rule: CellKey, file: str, key: str) -> list[Mistake]:
     try:
         perturbation_table(rule.largest_move, rule.variance, rule.never_up_to)
     except ValueError as error:
-        return [Mistake(file, f"{key}.cell_key", f"{error}: lower the variance, or never_up_to")]
+        return [Mistake(file, f"{key}.cell_key", f"{error}: choose another variance or never_up_to")]
     return []
 
 
