@@ -224,8 +224,12 @@ def _flags(project: Project, data: RegionData, declared: Declarations) -> list[s
         "--profiles-dir", str(data.dbt_project),
         "--target-path", str(data.dbt_target),
         "--log-path", str(data.dbt_target / "logs"),
-        "--vars", yaml.safe_dump({"sources": sorted(declared.contracts)}, default_flow_style=True),
+        "--vars", yaml.safe_dump(_variables(declared), default_flow_style=True),
     ]  # fmt: skip
+
+
+def _variables(declared: Declarations) -> dict[str, list[str]]:
+    return {"sources": sorted(declared.contracts), "contributions": sorted(declared.judged_by_dominance)}
 
 
 def _fingerprint(project: Project, declared: Declarations) -> dict[str, Any]:
@@ -240,7 +244,7 @@ def _fingerprint(project: Project, declared: Declarations) -> dict[str, Any]:
     }
     return {
         "files": known,
-        "sources": sorted(declared.contracts),
+        **_variables(declared),
         "contracts": {name: contract.model_dump_json() for name, contract in all_contracts(project).items()},
     }
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 from scipy.optimize import linprog
 
+from dagster_project.declarations.disclosure import Dominance
 from dagster_project.disclosure import cellkey, rounding, rules, suppress, system, trees
 from dagster_project.disclosure_audit.intervals import Knowledge, feasible
 
@@ -179,9 +180,10 @@ def test_dominance_of_the_magnitude_example() -> None:
         ("Governmental", "Spain"): (6.5, 2.7), ("Industry", "Iceland"): (9.6, 8.8, 1.9),
         ("Industry", "Portugal"): (25.7, 3.4), ("Industry", "Spain"): (8.4, 0),
     }  # fmt: skip
-    largest = np.array([(*parts, 0.0, 0.0)[:3] for parts in contributions.values()])
-    rule = rules.Dominance(contributors=1, percent=80)
-    found = {cell for cell, bad in zip(contributions, rule.violated(largest.sum(axis=1), largest), strict=True) if bad}
+    tenths = np.array([(*parts, 0.0, 0.0)[:3] for parts in contributions.values()]) * 10
+    total = tenths.sum(axis=1).round().astype(np.int64)
+    margin = rules.dominated(total, tenths, Dominance(contributors=1, percent=80))
+    found = {cell for cell, bad in zip(contributions, margin.sensitive, strict=True) if bad}
     assert found == {
         ("Entertainment", "Iceland"),
         ("Governmental", "Portugal"),
@@ -189,7 +191,7 @@ def test_dominance_of_the_magnitude_example() -> None:
         ("Industry", "Spain"),
     }
     # upper protection level of the Handbook: 100 / k x1 - X
-    assert rule.rise(np.array([8.4]), np.array([[8.4, 0.0, 0.0]])) == pytest.approx([2.1])
+    assert margin.rise[-1] == 21
 
 
 def test_geographical_differencing() -> None:

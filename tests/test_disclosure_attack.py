@@ -107,7 +107,7 @@ def by_audit(kind: str, value: np.ndarray, hidden: np.ndarray, zeros_printed: bo
     width = len(MEASURES[kind])
     is_rest = np.array([name.startswith("?") for name in MEASURES[kind]])
     floor = np.where(is_rest, 0.0, float(zeros_printed))
-    rule = Rule(np.full(width, float(THRESHOLD)), floor, np.zeros(width, bool), np.zeros(value.shape, bool), 0)
+    rule = Rule(np.full(width, float(THRESHOLD)), floor, np.zeros(width, bool), np.zeros(value.shape))
     return judged(kind, published(kind, value, hidden), value, rule)
 
 
@@ -157,7 +157,7 @@ def test_numbers_in_place_of_true_ones_are_judged_like_brute_force_does(kind: st
     sensitive = (value > 0) & (value < THRESHOLD)
     wrong = sensitive & ((high < need) | (exact & (low == high)))
     replaced = ~np.array([name == next(iter(MEASURES[kind])) for name in MEASURES[kind]])
-    rule = Rule(np.full(value.shape[1], float(THRESHOLD)), np.zeros(value.shape[1]), replaced, ~exact & False, 0)
+    rule = Rule(np.full(value.shape[1], float(THRESHOLD)), np.zeros(value.shape[1]), replaced, np.zeros(value.shape))
     seen = published(kind, value, ~exact & ~is_rest, (least, most))
     seen.withheld[:] = False
     assert judged(kind, seen, value, rule) == {tuple(cell) for cell in np.argwhere(wrong).tolist()}

@@ -250,6 +250,9 @@ def test_people_of_no_address_are_protected_like_others(declared: declarations.D
     write_frame(pd.concat([three, extra]), data.core / "core_disclosure_cell.parquet", cell)
     none = three.iloc[:0].assign(**dict.fromkeys(source))
     write_frame(none, data.core / "core_disclosure_conversion.parquet", {**cell, **source})
+    none = three.iloc[:0].assign(largest=0, second_largest=0)
+    contribution = {**cell, "largest": "bigint", "second_largest": "bigint"}
+    write_frame(none, data.core / "core_largest_contribution.parquet", contribution)
     kinds = {"level_rank": "bigint", "is_published": "boolean", "is_unallocated": "boolean"}
     types = {name: kinds.get(name, "varchar") for name in areas.columns}
     write_frame(areas, data.geography / "area.parquet", types)

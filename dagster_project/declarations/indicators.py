@@ -140,6 +140,7 @@ class Indicator(Declared):
         "persons",
         "households",
         "years",
+        "euros",
         "percent",
         "percentage_points",
         "per_100",

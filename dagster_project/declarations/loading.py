@@ -65,6 +65,7 @@ def load(project: Project, region: str) -> Declarations:
             for measure in sorted(set().union(*yields.values()))
         },
         relations(project, contracts),
+        value_sums(project, contracts),
         sharing,
     )
     mistakes = unresolved(project, declarations)
@@ -127,6 +128,23 @@ def relations(project: Project, sources: Collection[str]) -> tuple[MeasureRelati
                 except ValueError as error:
                     raise DeclarationError([Mistake(file, "config.meta.relations", str(error))]) from error
     return tuple(found)
+
+
+def value_sums(project: Project, sources: Collection[str]) -> dict[str, str]:
+    """Measures that add up values (years, euros), and the measure that counts whom they belong to.
+
+    The observation models of these sources declare them under config.meta.value_sums. Raises `DeclarationError` where
+    one of the two is no measure of the model.
+    """
+    found: dict[str, str] = {}
+    for file, source, models in _observation_models(project):
+        known = set(_measures(file, _measure_columns(models)))
+        for model in models if source in sources else ():
+            declared = model.get("config", {}).get("meta", {}).get("value_sums", {})
+            for name in sorted({*declared, *declared.values()} - known):
+                raise DeclarationError([Mistake(file, "config.meta.value_sums", f"{name} is no measure of this model")])
+            found |= declared
+    return found
 
 
 def _observation_models(project: Project) -> Iterator[tuple[str, str, list[dict[str, Any]]]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from dagster_project.declarations.base import Mistake
 from dagster_project.declarations.contracts import Contract
-from dagster_project.declarations.disclosure import CellKey, MeasureRelation, Rounding
+from dagster_project.declarations.disclosure import CellKey, Dominance, MeasureRelation, Rounding
 from dagster_project.declarations.indicators import AgeBound, Indicator
 from dagster_project.declarations.sharing import EVERY_MUNICIPALITY, Sharing
 from dagster_project.declarations.suites import Suite
@@ -23,7 +23,8 @@ from dagster_project.settings import Project
 class Declarations:
     """All that is declared for one region, cross-checked.
 
-    `universes` by measure; `sources_of` names the region's sources of each measure, `relations` how they add up.
+    `universes` by measure; `sources_of` names the region's sources of each measure, `relations` how they add up;
+    `value_sums` are measures of years or euros, with the measure that counts whose they are.
     """
 
     region: Region
@@ -35,6 +36,7 @@ class Declarations:
     universes: dict[str, str]
     sources_of: dict[str, tuple[str, ...]] = field(default_factory=dict)
     relations: tuple[MeasureRelation, ...] = ()
+    value_sums: dict[str, str] = field(default_factory=dict)
     sharing: Sharing | None = None
 
     @property
@@ -46,6 +48,12 @@ class Declarations:
         """How other numbers come to be shown in place of a measure's true ones; None where the true ones are."""
         found = (self.region.disclosure.replacement_of(name) for name in self.sources_of.get(measure or "", ()))
         return next((rule for rule in found if rule), None)
+
+    @property
+    def judged_by_dominance(self) -> dict[str, Dominance]:
+        """Sources whose sums of values are hidden where one contributor could be read off them."""
+        rules = self.region.disclosure.sources
+        return {name: rule.dominance for name, rule in rules.items() if name in self.contracts and rule.dominance}
 
     @property
     def reported_indicators(self) -> dict[str, Indicator]:
@@ -74,6 +82,7 @@ def unresolved(project: Project, declared: Declarations) -> list[Mistake]:
         *_region_references(declared),
         *_support_references(declared),
         *_disclosure_references(declared),
+        *_value_sum_references(project, declared),
         *_contract_references(project, declared),
         *_indicator_references(declared),
         *_suite_references(project, declared),
@@ -149,12 +158,41 @@ def _disclosure_references(declared: Declarations) -> list[Mistake]:
             if source in sources and others:
                 why = f"{measure} also comes from {', '.join(others)}"
                 mistakes.append(Mistake(file, key, f"{why}: declare the same rounding or cell_key for all of them"))
-    for indicator in declared.reported_indicators.values():
+    for indicator in _reported(declared):
         delivered = indicator.reported and declared.sources_of.get(indicator.reported.measure)
         if delivered and declared.replacement_of(indicator.denominator):
             why = f"{indicator.id} is a delivered share, which would give its denominator away"
             mistakes.append(Mistake(file, "disclosure.sources", f"{why}: remove rounding or cell_key of its source"))
     return mistakes
+
+
+def _value_sum_references(project: Project, declared: Declarations) -> list[Mistake]:
+    """A sum of values is judged by who contributes to it: how many, and where declared how much the largest do."""
+    mistakes: list[Mistake] = []
+    for indicator in _reported(declared):
+        contributors = declared.value_sums.get(indicator.numerator or "")
+        if contributors and indicator.denominator != contributors:
+            why = f"{indicator.numerator} adds up values of {contributors}, so it must be divided by them"
+            mistakes.append(Mistake(f"dbt/indicators/{indicator.id}.yml", "denominator", why))
+        if contributors and indicator.pooled_years > 1:
+            why = "values of several years are not added up: nobody could tell who contributes most to them"
+            mistakes.append(Mistake(f"dbt/indicators/{indicator.id}.yml", "pooled_years", why))
+    file = f"sources/{declared.region.id}/region.yml"
+    for source in declared.judged_by_dominance:
+        key = f"disclosure.sources.{source}.dominance"
+        model = project.dbt / "models" / "observations" / f"obs_{source}_contribution.sql"
+        if not any(source in declared.sources_of.get(measure, ()) for measure in declared.value_sums):
+            mistakes.append(Mistake(file, key, "this source adds up no values (config.meta.value_sums): remove it"))
+        elif not model.is_file() or declared.contracts[source].shape != "records":
+            why = f"it needs single contributions: records, and dbt/models/observations/{model.name}"
+            mistakes.append(Mistake(file, key, why))
+    return mistakes
+
+
+def _reported(declared: Declarations) -> list[Indicator]:
+    """Reported indicators, as far as there are any of that name."""
+    chosen = declared.indicators if declared.region.indicators is None else declared.region.indicators
+    return [declared.indicators[name] for name in chosen if name in declared.indicators]
 
 
 def _impossible_noise(rule: CellKey, file: str, key: str) -> list[Mistake]:

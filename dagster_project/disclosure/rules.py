@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from dagster_project.declarations.disclosure import Dominance
+
 Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -53,33 +55,23 @@ def clipped(margin: Margin, value: Integers, lower: Integers, upper: Integers) -
     return Margin(margin.sensitive, np.minimum(margin.rise, upper - value), np.minimum(margin.fall, value - lower))
 
 
-@dataclass(frozen=True)
-class Dominance:
-    """Protection of value sums against contributors who know their own share: the (n, k) rule or the p % rule.
+def few_contributors(value: Integers, contributors: Integers, threshold: int, floor: Integers | int = 0) -> Margin:
+    """Sums of values of so few that their count is sensitive: such a sum may be nothing, or twice as much."""
+    sensitive = (contributors > 0) & (contributors < threshold) & (value > floor)
+    rise = np.where(sensitive, value, 0)
+    return Margin(sensitive, rise.astype(np.int64), np.where(sensitive, value - floor, 0).astype(np.int64))
 
-    `contributors` largest ones may make up at most `percent` % of the total (n, k); with `prior` the total less the two
-    largest must be at least `prior` % of the largest (p %). Formulas: Handbook on Statistical Disclosure Control,
-    chapter on magnitude tables.
+
+def dominated(value: Integers, largest: Floats, rule: Dominance) -> Margin:
+    """Sums of which one contributor could be read off; `largest`: their two largest contributions, the largest first.
+
+    A sum must be able to rise by its upper protection level and to fall as far. Formulas: Handbook on Statistical
+    Disclosure Control, chapter on magnitude tables, (n, k) rule and p % rule.
     """
-
-    contributors: int | None = None
-    percent: float | None = None
-    prior: float | None = None
-
-    def violated(self, total: Floats, largest: Floats) -> Booleans:
-        """`largest` holds the contributions in descending order along its last axis (at least two)."""
-        found = np.zeros(np.shape(total), bool)
-        if self.contributors is not None and self.percent is not None:
-            found |= largest[..., : self.contributors].sum(axis=-1) > self.percent / 100 * total
-        if self.prior is not None:
-            found |= total - largest[..., 0] - largest[..., 1] < self.prior / 100 * largest[..., 0]
-        return found
-
-    def rise(self, total: Floats, largest: Floats) -> Floats:
-        """How far above the total it must stay possible (upper protection level), 0 where the rule holds."""
-        need = np.zeros(np.shape(total))
-        if self.contributors is not None and self.percent is not None:
-            need = np.maximum(need, 100 / self.percent * largest[..., : self.contributors].sum(axis=-1) - total)
-        if self.prior is not None:
-            need = np.maximum(need, self.prior / 100 * largest[..., 0] - (total - largest[..., 0] - largest[..., 1]))
-        return need
+    need = np.zeros(value.shape)
+    if rule.contributors is not None and rule.percent is not None:
+        need = np.maximum(need, 100 / rule.percent * largest[..., : rule.contributors].sum(axis=-1) - value)
+    if rule.prior is not None:
+        need = np.maximum(need, rule.prior / 100 * largest[..., 0] - (value - largest[..., 0] - largest[..., 1]))
+    way = np.ceil(need - 1e-9).astype(np.int64)
+    return Margin(way > 0, way, np.minimum(way, value))

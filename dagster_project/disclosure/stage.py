@@ -1,6 +1,7 @@
 """Disclosure control of a region: which cells of the published cube must be hidden.
 
-Reads  core/core_disclosure_{cell,conversion}.parquet, geography/area.parquet, ledger/*.parquet, and what is declared.
+Reads  core/core_{disclosure_cell,disclosure_conversion,largest_contribution}.parquet, geography/area.parquet,
+       ledger/*.parquet, and what is declared.
 Writes protection/cell.parquet (hidden rows of the cube), protection/shown_count.parquet (numbers in place of true ones,
        of which rates are formed) and protection/count.parquet (every count behind the cube with its true value,
        whether it is sensitive or hidden, and what is shown in its place: confidential, for the audit and the ledger).
@@ -21,16 +22,16 @@ import numpy.typing as npt
 import pandas as pd
 
 from dagster_project.declarations import Declarations
-from dagster_project.disclosure import carried, ledger, rules, suppress
-from dagster_project.disclosure.cells import Column, Sheet, sheets
+from dagster_project.disclosure import carried, ledger, suppress
+from dagster_project.disclosure.cells import Sheet, sheets
 from dagster_project.disclosure.replacement import Replaced, SecretLost, replaced, unfit
+from dagster_project.disclosure.sensitive import apply_rules
 from dagster_project.disclosure.system import System, build
 from dagster_project.settings import RegionData
 from dagster_project.tables import read_frame, write_frame
 
 log = logging.getLogger("sozialraum")
 
-Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
 
 CELL_TYPES = dict.fromkeys(("geography", "edition", "level", "area", "period", "indicator"), "varchar")
@@ -43,7 +44,6 @@ SHOWN_TYPES = {
     **dict.fromkeys(("geography", "edition", "level", "area"), "varchar"),
     "reference_date": "date", "measure": "varchar", "value": "bigint",
 }  # fmt: skip
-LEVEL_WEIGHTS = (1.0, 2.5, 6.0, 12.0, 20.0)  # what hiding an area costs, finest level first
 HIDDEN_BEFORE = 0.5  # part of the cost of a cell that the last release did not show either
 NAMED = 20
 
@@ -74,6 +74,7 @@ def protect(declared: Declarations, data: RegionData) -> Protected:
         return _write(NO_COUNTS, NO_SHOWN, [], data.protection)
     counts = _with_day(read_frame(data.core / "core_disclosure_cell.parquet"))
     conversions = _with_day(read_frame(data.core / "core_disclosure_conversion.parquet"))
+    largest = _with_day(read_frame(data.core / "core_largest_contribution.parquet"))
     areas = read_frame(data.geography / "area.parquet", "* exclude (geometry)")
     found = sheets(declared, counts, conversions, _counted(areas, counts))
     history = ledger.read(data.ledger)
@@ -84,7 +85,7 @@ def protect(declared: Declarations, data: RegionData) -> Protected:
         ledger.add_versions(sheet, past)
     system = build([sheet.grid() for sheet in found])
     for index, sheet in enumerate(found):
-        _apply_rules(declared, sheet, _with_versions(shown[index].columns, sheet), system, index)
+        apply_rules(declared, sheet, _with_versions(shown[index].columns, sheet), largest, system, index)
     for index, (sheet, past) in enumerate(zip(found, pasts, strict=True)):
         _remember(sheet, system, index, past)
     protection = suppress.protect(system, _attackers(declared, found, system))
@@ -121,115 +122,6 @@ def _counted(areas: pd.DataFrame, counts: pd.DataFrame) -> pd.DataFrame:
 
 def _with_day(counts: pd.DataFrame) -> pd.DataFrame:
     return counts.assign(day=pd.to_datetime(counts["reference_date"]).dt.date)
-
-
-# ---------------------------------------------------------------- rules
-
-
-def _apply_rules(declared: Declarations, sheet: Sheet, replaced: Booleans, system: System, index: int) -> None:
-    """Note for every cell of a sheet whether it is sensitive, what it needs, what hiding it costs and who knows it.
-
-    Of columns that show other numbers than the true ones (`replaced`) none needs to be hidden.
-    """
-    rule = declared.region.disclosure
-    hidden, rise, fall = (system.of(index, flat) for flat in (system.hidden, system.rise, system.fall))
-    lower, cost = system.of(index, system.lower), system.of(index, system.cost)
-    value, printable, unshown = sheet.value, sheet.printable, sheet.unshown
-    system.of(index, system.known)[:] = sheet.certain | sheet.public
-    thresholds = {place: _threshold(declared, sheet, place) for place in range(len(sheet.columns))}
-    importance = np.zeros(len(sheet.columns))
-    for use in sheet.uses:
-        for column in use.columns:
-            importance[sheet.place(column)] += 1
-    for place, column in enumerate(sheet.columns):
-        if sheet.public[place] or sheet.rests[place] or replaced[place]:
-            continue
-        numerator, denominator = thresholds[place]
-        always = _zeros_are_printed(declared, column)
-        margin = rules.small(value[:, place], max(numerator, denominator), int(always))
-        kept_back = ~sheet.given[:, place] & ~sheet.absent[:, place]
-        _note(hidden, rise, fall, place, margin, printable[:, place] | kept_back | unshown[:, place])
-        if always:
-            system.of(index, system.known)[:, place] |= value[:, place] == 0
-            lower[:, place] = np.minimum(1, value[:, place])
-    for use in sheet.uses:
-        if use.whole is not None and not sheet.public[sheet.place(use.columns[0])]:
-            part, whole = sheet.place(use.columns[0]), sheet.place(use.whole)
-            if replaced[part] or replaced[whole]:
-                continue
-            threshold = _remainder_threshold(declared, use.columns[0])
-            margin = rules.remainder(value[:, part], value[:, whole], threshold)
-            margin = rules.clipped(margin, value[:, part], np.zeros_like(value[:, part]), value[:, whole])
-            _note(hidden, rise, fall, part, margin, printable[:, part])
-    for relation in sheet.relations:
-        part, last = relation.columns[1], relation.columns[-1]
-        if replaced[list(relation.columns[:2])].any():
-            continue
-        if sheet.rests[last] and not sheet.public[part] and not _is_share(sheet, relation.columns):
-            margin = rules.small(value[:, last], _remainder_threshold(declared, sheet.columns[part]))
-            where = sheet.given[:, list(relation.columns[:-1])].all(axis=1)
-            rise[:, last] = np.where(where, margin.rise, 0)
-            fall[:, last] = np.where(where, margin.fall, 0)
-    _hide_small_areas(declared, sheet, hidden, rise, fall)
-    levels = sheet.areas["level_rank"].to_numpy()
-    weight = np.array(LEVEL_WEIGHTS)[np.minimum(levels - levels.min(), len(LEVEL_WEIGHTS) - 1)]
-    cost[:] = weight[:, None] * np.maximum(importance, 1) * (1 + 0.02 * np.log1p(np.maximum(value, 0)))
-    assert not (hidden & system.of(index, system.known)).any() or rule.zeros == "always_printed"
-
-
-def _note(hidden: Booleans, rise: Integers, fall: Integers, place: int, margin: rules.Margin, where: Booleans) -> None:
-    hidden[:, place] |= margin.sensitive & where
-    rise[:, place] = np.maximum(rise[:, place], np.where(where, margin.rise, 0))
-    fall[:, place] = np.maximum(fall[:, place], np.where(where, margin.fall, 0))
-
-
-def _is_share(sheet: Sheet, columns: tuple[int, ...]) -> bool:
-    """Whether a relation is that of a share, whose remainder is protected through its numerator."""
-    pair = {sheet.columns[column] for column in columns[:2]}
-    return any(use.whole is not None and pair == {use.columns[0], use.whole} for use in sheet.uses)
-
-
-def _threshold(declared: Declarations, sheet: Sheet, place: int) -> tuple[int, int]:
-    """Thresholds of a column as numerator and as denominator; 0 where it is none."""
-    column = sheet.columns[place]
-    sources = declared.sources_of.get(column.measure, ())
-    rule = declared.region.disclosure
-    is_numerator = any(use.columns[0] == column for use in sheet.uses)
-    is_denominator = any(column in use.columns[1:] for use in sheet.uses)
-    strict = is_numerator or not is_denominator
-    return (
-        max((rule.numerator_of(source) for source in sources), default=0) if strict else 0,
-        max((rule.denominator_of(source) for source in sources), default=0) if is_denominator else 0,
-    )
-
-
-def _remainder_threshold(declared: Declarations, column: Column) -> int:
-    rule = declared.region.disclosure
-    return max((rule.remainder_of(source) for source in declared.sources_of.get(column.measure, ())), default=0)
-
-
-def _zeros_are_printed(declared: Declarations, column: Column) -> bool:
-    rule = declared.region.disclosure
-    sources = declared.sources_of.get(column.measure, ())
-    return bool(sources) and all(rule.zeros_of(source) == "always_printed" for source in sources)
-
-
-def _hide_small_areas(declared: Declarations, sheet: Sheet, hidden: Booleans, rise: Integers, fall: Integers) -> None:
-    """In areas with too few residents every count but the residents is hidden, by at least the threshold each way."""
-    rule = declared.region.disclosure
-    if not rule.minimum_population:
-        return
-    for place, column in enumerate(sheet.columns):
-        if sheet.rests[place] or sheet.public[place] or column.measure == declared.region.population:
-            continue
-        residents = Column(declared.region.population, column.day, column.years)
-        if residents not in sheet.columns:
-            continue
-        few = sheet.value[:, sheet.place(residents)] < rule.minimum_population
-        few &= sheet.given[:, sheet.place(residents)] & sheet.printable[:, place] & (sheet.value[:, place] > 0)
-        hidden[:, place] |= few
-        rise[:, place] = np.maximum(rise[:, place], np.where(few, rule.numerator, 0))
-        fall[:, place] = np.maximum(fall[:, place], np.where(few, np.minimum(rule.numerator, sheet.value[:, place]), 0))
 
 
 # ---------------------------------------------------------------- what was released, and who knows more

@@ -4,7 +4,8 @@ Reads and writes nothing. Knows nothing of how numbers came to be hidden.
 
 Of a sensitive count both the least value the zero policy allows and its threshold must stay possible, clipped at its
 whole where that is printed; of a count in an area with too few residents, as much less and more as the threshold. A
-sensitive count that is printed is exposed as well.
+sum of values of too few must be able to be nothing, and twice as much; one of which a contributor could be read off, as
+much less and more as its rule asks. A sensitive number that is printed is exposed as well.
 
 Where other numbers are shown in place of true ones (rounding, cell key) anybody may see that a count is not zero; but
 of a small one nobody may prove that it is smaller than its threshold.
@@ -16,10 +17,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from dagster_project.declarations import Declarations
 from dagster_project.disclosure_audit.intervals import Knowledge, Memory, feasible
-from dagster_project.disclosure_audit.published import Published
+from dagster_project.disclosure_audit.published import AREA, Published
 
 Booleans = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -38,14 +40,13 @@ class Truth:
 @dataclass(frozen=True)
 class Rule:
     """By measure: the smallest count that may be shown (`threshold`, 0: all may) and the least value of a hidden one
-    (`floor`), and whether other numbers are shown in place of true ones (`replaced`). `few` are counts of areas with
-    too few residents, which must be able to differ by `each_way`."""
+    (`floor`), and whether other numbers are shown in place of true ones (`replaced`). By number: by how much it must be
+    able to differ each way (`each_way`), in areas with too few residents and where values are added up."""
 
     threshold: Floats
     floor: Floats
     replaced: Booleans
-    few: Booleans
-    each_way: int
+    each_way: Floats
 
 
 def thresholds(declared: Declarations) -> dict[str, int]:
@@ -56,18 +57,22 @@ def thresholds(declared: Declarations) -> dict[str, int]:
         numerator = indicator.reported.measure if indicator.reported else indicator.numerator
         for measure, least in ((numerator, rule.numerator_of), (indicator.denominator, rule.denominator_of)):
             sources = declared.sources_of.get(measure or "", ())
-            if measure and any(declared.contracts[source].publication != "already_public" for source in sources):
+            if (
+                measure
+                and measure not in declared.value_sums
+                and any(declared.contracts[source].publication != "already_public" for source in sources)
+            ):
                 found[measure] = max(found.get(measure, 0), *(least(source) for source in sources))
     return found
 
 
-def declared_rule(declared: Declarations, published: Published, truth: Truth) -> Rule:
-    """The rule of a region for what is published."""
+def declared_rule(declared: Declarations, published: Published, truth: Truth, largest: pd.DataFrame) -> Rule:
+    """The rule of a region for what is published. `largest`: the two largest contributions to sums of values."""
     rule = declared.region.disclosure
     smallest = thresholds(declared)
     part_of = {item.rest: published.measures[item.parts[0]][0] for item in published.remainders}
     threshold, floor = np.zeros(len(published.measures)), np.zeros(len(published.measures))
-    few = np.zeros(truth.value.shape, bool)
+    each_way = np.zeros(truth.value.shape)
     replaced = np.array([declared.replacement_of(name) is not None for name, _, _ in published.measures], bool)
     for item in published.remainders:
         replaced[item.rest] = replaced[[item.whole, *item.parts]].any()
@@ -83,8 +88,37 @@ def declared_rule(declared: Declarations, published: Published, truth: Truth) ->
         residents = (declared.region.population, day, years)
         if name != declared.region.population and residents in published.measures:
             number = truth.value[:, published.measures.index(residents)]
-            few[:, place] = (number < rule.minimum_population) & (truth.value[:, place] > 0)
-    return Rule(threshold, floor, replaced, few, rule.numerator)
+            few = (number < rule.minimum_population) & (truth.value[:, place] > 0)
+            each_way[few, place] = rule.numerator
+        if name in declared.value_sums and not replaced[place]:
+            needed = _needed_by_sum(declared, published, truth, place, largest)
+            each_way[:, place] = np.maximum(each_way[:, place], needed)
+    return Rule(threshold, floor, replaced, each_way)
+
+
+def _needed_by_sum(
+    declared: Declarations, published: Published, truth: Truth, place: int, largest: pd.DataFrame
+) -> Floats:
+    """By how much a sum of values must be able to differ: as much as it is where few contribute, else as the rule says
+    that is declared for its largest contributors."""
+    rule = declared.region.disclosure
+    name, day, years = published.measures[place]
+    value = np.nan_to_num(truth.value[:, place])
+    contributors = truth.value[:, published.measures.index((declared.value_sums[name], day, years))]
+    sources = declared.sources_of[name]
+    least = max(max(rule.numerator_of(source), rule.denominator_of(source)) for source in sources)
+    needed = np.where((contributors > 0) & (contributors < least), value, 0.0)
+    own = largest[(largest["measure"] == name) & (pd.to_datetime(largest["reference_date"]).dt.date == day)]
+    two = published.areas[AREA].merge(own, on=AREA, how="left")[["largest", "second_largest"]].fillna(0).to_numpy(float)
+    for source in set(sources) & set(declared.judged_by_dominance):
+        dominance = declared.judged_by_dominance[source]
+        if dominance.percent is not None:
+            needed = np.maximum(
+                needed, two[:, : dominance.contributors].sum(axis=1) / (dominance.percent / 100) - value
+            )
+        if dominance.prior is not None:
+            needed = np.maximum(needed, dominance.prior / 100 * two[:, 0] - (value - two.sum(axis=1)))
+    return np.floor(needed + NEAR)
 
 
 def exposed(
@@ -103,16 +137,16 @@ def exposed(
     shown = published.withheld | nowhere | ~np.isnan(published.printed) | told
     for item in published.remainders:
         shown[:, item.rest] = shown[:, [item.whole, *item.parts]].any(axis=1)
-    counts = shown & (rule.threshold > 0)[None, :] & ~own
+    counts = shown & ((rule.threshold > 0)[None, :] | (rule.each_way > 0)) & ~own
     # the interval of a number that is large or zero holds that very number: it cannot prove that it is small
     known_small = (truth.value > 0) & (truth.value < rule.threshold[None, :])
     sensitive = counts & (known_small | truth.kept_back)
-    few = counts & rule.few
+    moving = counts & (rule.each_way > 0)
     unsure = counts & published.withheld & np.isnan(truth.value) & ~truth.kept_back
-    wanted = sensitive | few | unsure
+    wanted = sensitive | moving | unsure
     if not wanted.any():
         return [], None
-    need = _needed(published, truth, rule, printed, sensitive, few)
+    need = _needed(published, truth, rule, printed, sensitive, moving)
     hidden = published.withheld & np.isnan(printed) & ~(truth.value == 0)
     known = feasible(
         published.matrix,
@@ -126,23 +160,24 @@ def exposed(
     )
     if known.impossible:
         return ["die veröffentlichten Zahlen widersprechen sich"], None
-    found, widths = _judged(published, known, need, sensitive | few, unsure)
+    found, widths = _judged(published, known, need, sensitive | moving, unsure)
     # how near a replaced number may be guessed is not asked for
     widths = np.where(rule.replaced[None, :], np.nan, widths)
     return found, None if np.isnan(widths).all() else float(np.nanmin(widths))
 
 
 def _needed(
-    published: Published, truth: Truth, rule: Rule, printed: Floats, sensitive: Booleans, few: Booleans
+    published: Published, truth: Truth, rule: Rule, printed: Floats, sensitive: Booleans, moving: Booleans
 ) -> tuple[Floats, Floats]:
     """Between which values each number must stay possible."""
     low = np.broadcast_to(rule.floor[None, :], printed.shape).copy()
     high = np.broadcast_to(rule.threshold[None, :], printed.shape).copy()
     value = np.nan_to_num(truth.value)
     low[:, rule.replaced] = value[:, rule.replaced]
-    low[few] = np.where(sensitive, np.minimum(low, value - rule.each_way), value - rule.each_way)[few]
-    high[few] = np.where(sensitive, np.maximum(high, value + rule.each_way), value + rule.each_way)[few]
-    low = np.maximum(low, 0)
+    less, more = value - rule.each_way, value + rule.each_way
+    low[moving] = np.where(sensitive, np.minimum(low, less), less)[moving]
+    high[moving] = np.where(sensitive, np.maximum(high, more), more)[moving]
+    low = np.maximum(low, rule.floor[None, :])
     for item in published.remainders:
         whole = np.where(np.isnan(printed[:, item.whole]), np.inf, printed[:, item.whole])
         for place in (item.rest, *item.parts):

@@ -2,7 +2,8 @@
 
 Reads  the marts of a release, public declarations, geography/area.parquet, ledger/*.parquet (what earlier releases
        told), which counts were carried over from other boundaries (core/core_disclosure_conversion.parquet), and
-       protection/count.parquet: the true counts, only to tell which intervals matter and what recipients know.
+       protection/count.parquet and core/core_largest_contribution.parquet: the true counts and who contributes most to
+       sums, only to tell which intervals matter and what recipients know.
 Writes mart_disclosure_audit.parquet beside the marts: per audience how many numbers there are and are hidden, and how
        narrow the narrowest interval is. Never which cells were sensitive.
 
@@ -94,7 +95,8 @@ def audit(declared: Declarations, marts: Path, data: RegionData) -> Report:
     ]
     rows = []
     memory: Memory = {}
-    measured = declared_rule(declared, published, truth)
+    largest = read_frame(data.core / "core_largest_contribution.parquet")
+    measured = declared_rule(declared, published, truth, largest)
     for audience, knows in _audiences(declared, published):
         found, narrowest = exposed_to(published, truth, measured, knows, memory)
         exposed += [Exposed(audience, where) for where in found]
@@ -142,9 +144,11 @@ def _rule_of(rule: Disclosure, source: str) -> str:
         return f"Zahlen auf Vielfache von {replacement.base} gerundet"
     if replacement is not None:
         return "Zahlen leicht verändert (Cell-Key-Methode)"
-    return _smallest(
+    smallest = _smallest(
         rule.numerator_of(source), rule.remainder_of(source), rule.denominator_of(source), rule.zeros_of(source)
     )
+    dominance = rule.sources[source].dominance
+    return f"{smallest}; Summen, von denen sich ein einzelner Beitrag ablesen ließe" if dominance else smallest
 
 
 def _smallest(numerator: int, remainder: int, denominator: int, zeros: str) -> str:

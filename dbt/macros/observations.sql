@@ -20,6 +20,25 @@
     end
 {%- endmacro %}
 
+{# A value in whole units: sums of values are whole numbers, and areas add up to theirs. #}
+{% macro whole_value(value) -%}
+    cast(round({{ value }}) as bigint)
+{%- endmacro %}
+
+{# Single contributions to sums of values, of the sources that are judged by dominance. #}
+{% macro all_contributions() -%}
+    {%- for source in var('contributions') %}
+    select {{ observation_keys() }}, measure, contribution
+    from {{ ref('obs_' ~ source ~ '_contribution') }}
+    union all
+    {%- endfor %}
+    select
+        null as source, null as delivery, null as municipality, cast(null as varchar) as geography, null as edition,
+        null as level, cast(null as varchar) as area, null as period, cast(null as date) as reference_date,
+        cast(null as varchar) as measure, cast(null as bigint) as contribution
+    where false
+{%- endmacro %}
+
 {# The observations of all sources of the region that is built. #}
 {% macro all_observations() -%}
     {%- for source in var('sources') %}

@@ -429,6 +429,7 @@ class Departments:
         block = self.territory.addresses.block[households.address[rows]]
         self.truth.add(case.date, "housing_benefit_households", block)
         self.truth.add(case.date, "housing_benefit_persons", block, size)
+        self.truth.add(case.date, "housing_benefit_amount", block, np.floor(frame["amount"] + 0.5))
 
     # ------------------------------------------------ elections
 

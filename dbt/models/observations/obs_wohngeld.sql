@@ -11,14 +11,17 @@ counted as (
     select
         {{ observation_keys() }},
         count(*) as housing_benefit_households,
-        sum(persons) as housing_benefit_persons
+        sum(persons) as housing_benefit_persons,
+        sum({{ whole_value('amount') }}) as housing_benefit_amount
     from household
     group by {{ observation_keys() }}
 
 ),
 
 observation as (
-    {{ counts_as_observations('counted', ['housing_benefit_households', 'housing_benefit_persons']) }}
+    {{ counts_as_observations(
+        'counted', ['housing_benefit_households', 'housing_benefit_persons', 'housing_benefit_amount']
+    ) }}
 )
 
 select * from observation
