@@ -34,6 +34,8 @@ from dagster_project.settings import Project, RegionData, exclusive, project, re
 log = logging.getLogger("sozialraum")
 
 PACKAGE = Path(__file__).parent
+# layers that nothing else is made from
+ENDS = ("marts", "internal")
 # the models from which a crosswalk learns what is needed and who lives where
 CROSSWALK_READS = ("core_conversion_need", "core_support_mass")
 # the models from which the disclosure control learns the true counts
@@ -65,8 +67,8 @@ class _Wiring:
         self.region = declared.region.id
         self.municipalities = {item.id: item.name for item in declared.region.municipalities}
         self.manifest = transform.manifest(root, data, declared)
-        marts = [node["name"] for node in self.manifest["nodes"].values() if node.get("fqn", ["", ""])[1] == "marts"]
-        self.models = _models(self.manifest, [*marts, *CROSSWALK_READS, *DISCLOSURE_READS])
+        ends = [node["name"] for node in self.manifest["nodes"].values() if node.get("fqn", ["", ""])[1] in ENDS]
+        self.models = _models(self.manifest, [*ends, *CROSSWALK_READS, *DISCLOSURE_READS])
         self.marts = [name for name, node in self.models.items() if node["fqn"][1] == "marts"]
         self.protected = [name for name in self.models if name in self.marts or self._reads_protection(name)]
         self.observed = list(_models(self.manifest, CROSSWALK_READS))

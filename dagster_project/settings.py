@@ -111,6 +111,11 @@ class RegionData:
         return self.root / "core"
 
     @property
+    def internal(self) -> Path:
+        """What the Statistikstelle alone sees: confidential."""
+        return self.root / "internal"
+
+    @property
     def protection(self) -> Path:
         """Cells that must not be shown, and the true counts behind them (written by `disclosure`)."""
         return self.root / "protection"

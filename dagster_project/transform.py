@@ -2,6 +2,7 @@
 
 Reads  raw/, catalogue/, geography/, crosswalk/, judged/, protection/ of a region, and all declared contracts.
 Writes dbt/ (links to the checkout's dbt project, and in models_made/ one view per contract, made from the contract),
+       internal/indicator_value.parquet where it is declared (confidential),
        warehouse.duckdb, support/*.parquet (what a crosswalk needs) and marts/*.parquet.
 
 Beside the observations, the warehouse and the marts stands a note of what they were built from; it is there only while
@@ -215,7 +216,7 @@ def _parsed(project: Project, data: RegionData, declared: Declarations) -> Manif
 
 def _flags(project: Project, data: RegionData, declared: Declarations) -> list[str]:
     data.dbt_target.mkdir(parents=True, exist_ok=True)
-    for folder in (data.marts, data.support, data.core):
+    for folder in (data.marts, data.support, data.core, data.internal):
         folder.mkdir(parents=True, exist_ok=True)
     os.environ["SOZIALRAUM_REGION_DATA"] = str(data.root)
     os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
@@ -228,8 +229,12 @@ def _flags(project: Project, data: RegionData, declared: Declarations) -> list[s
     ]  # fmt: skip
 
 
-def _variables(declared: Declarations) -> dict[str, list[str]]:
-    return {"sources": sorted(declared.contracts), "contributions": sorted(declared.judged_by_dominance)}
+def _variables(declared: Declarations) -> dict[str, Any]:
+    return {
+        "sources": sorted(declared.contracts),
+        "contributions": sorted(declared.judged_by_dominance),
+        "internal": declared.region.disclosure.recipients.statistical_office == "true_values",
+    }
 
 
 def _fingerprint(project: Project, declared: Declarations) -> dict[str, Any]:

@@ -114,7 +114,9 @@ def sources(path: Path) -> set[str]:
     return set(re.findall(r"source\(\s*'(\w+)'", path.read_text(encoding="utf-8")))
 
 
-@pytest.mark.parametrize("path", sql_files("observations", "core", "protected", "marts"), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sql_files("observations", "core", "protected", "marts", "internal"), ids=lambda path: path.stem
+)
 def test_layers_read_only_what_lies_before_them(path: Path) -> None:
     layer = path.parent.name
     allowed_references = {
@@ -122,12 +124,14 @@ def test_layers_read_only_what_lies_before_them(path: Path) -> None:
         "core": ("obs_", "core_"),
         "protected": ("core_", "protected_"),
         "marts": ("protected_",),
+        "internal": ("core_",),
     }[layer]
     allowed_sources = {
         "observations": {"catalogue"},
         "core": {"catalogue", "geography", "crosswalk", "judged"},
         "protected": {"catalogue", "geography", "protection"},
         "marts": {"catalogue", "geography", "crosswalk", "judged"},
+        "internal": {"geography", "protection"},
     }[layer]
     assert all(name.startswith(allowed_references) for name in references(path))
     # counts that are shown in place of true ones come in at one place, before anything is formed of them
@@ -186,7 +190,9 @@ FORBIDDEN_SQL = {
 }
 
 
-@pytest.mark.parametrize("path", sql_files("observations", "core", "protected", "marts"), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sql_files("observations", "core", "protected", "marts", "internal"), ids=lambda path: path.stem
+)
 def test_sql_is_portable(path: Path) -> None:
     text = re.sub(r"--.*|\{#.*?#\}|\{\{.*?\}\}", "", path.read_text(encoding="utf-8"))
     found = [name for name, pattern in FORBIDDEN_SQL.items() if re.search(pattern, text, re.IGNORECASE)]

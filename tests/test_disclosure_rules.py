@@ -47,7 +47,7 @@ def released(kleinstadt: town.Kleinstadt, tmp_path_factory: pytest.TempPathFacto
                 "numerator": NUMERATOR, "remainder": REMAINDER, "denominator": DENOMINATOR, "zeros": "always_printed",
             }
         },
-        recipients={"together": 2},
+        recipients={"together": 2, "statistical_office": "true_values"},
     )  # fmt: skip
     outcome = place.run()
     assert outcome.code == cli.DONE, outcome.text
@@ -102,6 +102,20 @@ def test_every_pair_of_municipalities_was_audited(released: Place) -> None:
     assert report["exposed"].sum() == 0
     assert f"Zähler {NUMERATOR}, Rest {REMAINDER}, Nenner {DENOMINATOR}; Nullen sind nie" in report["rule"].iloc[0]
     assert f"weniger als {FEW} Einwohnern" in report["rule"].iloc[0]
+
+
+def test_the_statistikstelle_sees_what_is_hidden_and_no_release_does(released: Place) -> None:
+    path = released.data.internal / "indicator_value.parquet"
+    assert path.stat().st_mode & 0o077 == 0
+    internal = read_frame(path)
+    keys = ["geography", "edition", "level", "area", "period", "indicator"]
+    both = internal.merge(cube(released), on=keys, suffixes=("", "_shown"))
+    assert both["is_hidden"].sum() > 100
+    assert (both["is_hidden"] == (both["status_shown"] == "suppressed")).all()
+    assert both.loc[both["is_hidden"] & both["numerator"].notna(), "value"].notna().all()
+    shown = both[~both["is_hidden"] & both["numerator_shown"].notna()]
+    assert (shown["numerator"] == shown["numerator_shown"]).all()
+    assert not list((released.data.current.resolve()).rglob("*internal*"))
 
 
 def load(place: Place) -> declarations.Declarations:

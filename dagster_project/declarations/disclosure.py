@@ -117,6 +117,9 @@ class Recipients(Declared):
 
     municipalities: Literal["know_their_own_numbers", "know_the_public_ones"] = "know_their_own_numbers"
     together: Literal[1, 2] = 1
+    statistical_office: Literal["released_values", "true_values"] = Field(
+        default="released_values", description="whether a run also writes hidden values, for the Statistikstelle alone"
+    )
 
 
 class Disclosure(Declared):
