@@ -171,6 +171,16 @@ def test_region_by_sex() -> None:
     assert hidden == {(0, 0), (0, 1), (2, 0), (2, 1)}
 
 
+def test_a_hidden_zero_of_ssbtools() -> None:
+    """SSBtools' example1 of 2014, zeros and ones hidden: Portugal's young, and with them Iceland, not Spain."""
+    cells = two_way([[5, 2, 0], [6, 3, 4]])  # young and old, in Spain, Iceland and Portugal
+    hide(cells, (0, 2), rise=2, fall=0)
+    cells.cost[:] = 1 + cells.value
+    found = suppress.protect(cells)
+    hidden = {tuple(place) for place in np.argwhere(cells.of(0, found.hidden)).tolist()}
+    assert hidden == {(0, 1), (0, 2), (1, 1), (1, 2)}
+
+
 def test_dominance_of_the_magnitude_example() -> None:
     """SSBtools' magnitude1 with the (1, 80) rule: who makes up more than 80 % of a cell."""
     contributions = {
@@ -192,6 +202,23 @@ def test_dominance_of_the_magnitude_example() -> None:
     }
     # upper protection level of the Handbook: 100 / k x1 - X
     assert margin.rise[-1] == 21
+    # with the total of Governmental, where one company makes up more than 80 % too, SSBtools hides nine cells
+    table = np.zeros((4, 3), int)
+    places = [
+        (["Agriculture", "Entertainment", "Governmental", "Industry"].index(sector),
+         ["Iceland", "Portugal", "Spain"].index(country))
+        for sector, country in contributions
+    ]  # fmt: skip
+    for place, value in zip(places, total, strict=True):
+        table[place] = value
+    cells = two_way(table.tolist())
+    for place, way, is_dominated in zip(places, margin.rise, margin.sensitive, strict=True):
+        if is_dominated:
+            hide(cells, place, rise=int(way), fall=int(way))
+    hide(cells, (2, 3), rise=1, fall=1)
+    found = suppress.protect(cells)
+    assert not found.unmet[0].any()
+    assert found.hidden.sum() == 9
 
 
 def test_geographical_differencing() -> None:
