@@ -6,6 +6,8 @@ Writes scratch files into temporary folders only. Both are tools of tests and be
 from __future__ import annotations
 
 import contextlib
+import io
+import logging
 import os
 import tempfile
 from collections.abc import Iterator
@@ -126,6 +128,7 @@ def gconfid_of_forest(forest: Forest) -> npt.NDArray[np.bool_]:
     import gconfid
     import pandas as pd
 
+    logging.disable(logging.CRITICAL)  # it tells every step
     nodes = len(forest.parent)
     hidden = forest.must.copy()
     constraints = pd.DataFrame(
@@ -147,7 +150,7 @@ def gconfid_of_forest(forest: Forest) -> npt.NDArray[np.bool_]:
                 "Type": "C",
             }
         )
-        with _scratch():
+        with _scratch(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             found = gconfid.Suppression(cells, constraints, cost_function1="Constant", trace=0).outsuppress
         table = found.to_pandas() if hasattr(found, "to_pandas") else found
         columns = {name.lower(): name for name in table.columns}
