@@ -39,7 +39,12 @@ ENDS = ("marts", "internal")
 # the models from which a crosswalk learns what is needed and who lives where
 CROSSWALK_READS = ("core_conversion_need", "core_support_mass")
 # the models from which the disclosure control learns the true counts
-DISCLOSURE_READS = ("core_disclosure_cell", "core_disclosure_conversion", "core_largest_contribution")
+DISCLOSURE_READS = (
+    "core_disclosure_cell",
+    "core_disclosure_conversion",
+    "core_disclosure_atom",
+    "core_largest_contribution",
+)
 
 
 def region_definitions(root: Project, region: str, inbox: Path | None = None) -> dg.Definitions:

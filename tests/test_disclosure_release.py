@@ -251,6 +251,8 @@ def test_people_of_no_address_are_protected_like_others(declared: declarations.D
     none = three.iloc[:0].assign(**dict.fromkeys(source))
     write_frame(none, data.core / "core_disclosure_conversion.parquet", {**cell, **source})
     none = three.iloc[:0].assign(largest=0, second_largest=0)
+    atom = {**text, "reporting_area": "varchar", "reference_date": "date", "value": "double"}
+    write_frame(none.assign(reporting_area=None), data.core / "core_disclosure_atom.parquet", atom)
     contribution = {**cell, "largest": "bigint", "second_largest": "bigint"}
     write_frame(none, data.core / "core_largest_contribution.parquet", contribution)
     kinds = {"level_rank": "bigint", "is_published": "boolean", "is_unallocated": "boolean"}

@@ -89,6 +89,17 @@ def _is_share(sheet: Sheet, columns: tuple[int, ...]) -> bool:
     return any(use.whole is not None and pair == {use.columns[0], use.whole} for use in sheet.uses)
 
 
+def thresholds_of(declared: Declarations, sheet: Sheet, places: list[int]) -> Integers:
+    """The smallest count that may be shown of each of these columns; 0 for sums of values."""
+    return np.array(
+        [
+            0 if sheet.columns[place].measure in declared.value_sums else max(_threshold(declared, sheet, place))
+            for place in places
+        ],
+        np.int64,
+    )
+
+
 def _threshold(declared: Declarations, sheet: Sheet, place: int) -> tuple[int, int]:
     """Thresholds of a column as numerator and as denominator; 0 where it is none."""
     column = sheet.columns[place]

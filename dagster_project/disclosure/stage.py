@@ -1,7 +1,7 @@
 """Disclosure control of a region: which cells of the published cube must be hidden.
 
-Reads  core/core_{disclosure_cell,disclosure_conversion,largest_contribution}.parquet, geography/area.parquet,
-       ledger/*.parquet, and what is declared.
+Reads  core/core_{disclosure_cell,disclosure_conversion,disclosure_atom,largest_contribution}.parquet,
+       geography/area.parquet, ledger/*.parquet, and what is declared.
 Writes protection/cell.parquet (hidden rows of the cube), protection/shown_count.parquet (numbers in place of true ones,
        of which rates are formed) and protection/count.parquet (every count behind the cube with its true value,
        whether it is sensitive or hidden, and what is shown in its place: confidential, for the audit and the ledger).
@@ -22,11 +22,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from dagster_project.declarations import Declarations
-from dagster_project.disclosure import carried, ledger, suppress
+from dagster_project.disclosure import carried, editions, ledger, suppress
 from dagster_project.disclosure.cells import Sheet, sheets
+from dagster_project.disclosure.editions import OtherEdition
 from dagster_project.disclosure.replacement import Replaced, SecretLost, replaced, unfit
-from dagster_project.disclosure.sensitive import apply_rules
-from dagster_project.disclosure.system import System, build
+from dagster_project.disclosure.sensitive import apply_rules, thresholds_of
+from dagster_project.disclosure.system import System
 from dagster_project.settings import RegionData
 from dagster_project.tables import read_frame, write_frame
 
@@ -75,21 +76,25 @@ def protect(declared: Declarations, data: RegionData) -> Protected:
     counts = _with_day(read_frame(data.core / "core_disclosure_cell.parquet"))
     conversions = _with_day(read_frame(data.core / "core_disclosure_conversion.parquet"))
     largest = _with_day(read_frame(data.core / "core_largest_contribution.parquet"))
-    areas = read_frame(data.geography / "area.parquet", "* exclude (geometry)")
-    found = sheets(declared, counts, conversions, _counted(areas, counts))
+    areas = _counted(read_frame(data.geography / "area.parquet", "* exclude (geometry)"), counts)
+    found = sheets(declared, counts, conversions, areas)
     history = ledger.read(data.ledger)
     pasts = [ledger.of_sheet(sheet, history) for sheet in found]
     shown = [_replaced(declared, sheet, past, data) for sheet, past in zip(found, pasts, strict=True)]
     for sheet, past, other in zip(found, pasts, shown, strict=True):
         sheet.printable[:, other.columns] = False  # what is printed is another number
         ledger.add_versions(sheet, past)
-    system = build([sheet.grid() for sheet in found])
+    atoms = _with_day(read_frame(data.core / "core_disclosure_atom.parquet"))
+    others = [other for sheet in found for other in editions.of_sheet(sheet, history, atoms, areas)]
+    system = editions.linked(found, others)
     for index, sheet in enumerate(found):
         apply_rules(declared, sheet, _with_versions(shown[index].columns, sheet), largest, system, index)
     for index, (sheet, past) in enumerate(zip(found, pasts, strict=True)):
         _remember(sheet, system, index, past)
-    protection = suppress.protect(system, _attackers(declared, found, system))
-    _refuse_unmet(declared, found, system, protection)
+    for number, edition in enumerate(others):
+        _apply_to_other_edition(declared, edition, system, len(found) + 2 * number)
+    protection = suppress.protect(system, _attackers(declared, found, others, system))
+    _refuse_unmet(declared, found, others, system, protection)
     own = [system.of(index, protection.hidden) for index in range(len(found))]
     tables = [
         _counts(sheet, own[index], system.of(index, system.hidden), shown[index]) for index, sheet in enumerate(found)
@@ -140,7 +145,18 @@ def _remember(sheet: Sheet, system: System, index: int, past: list[ledger.Past])
         known[:, place] |= printed
 
 
-def _attackers(declared: Declarations, found: list[Sheet], system: System) -> list[Booleans]:
+def _apply_to_other_edition(declared: Declarations, other: OtherEdition, system: System, index: int) -> None:
+    """What was printed on another edition is known; what was not, and small atoms, keep their margins."""
+    system.of(index, system.known)[:] = other.known
+    margins = other.margins(thresholds_of(declared, other.sheet, other.places))
+    for place, margin in enumerate(margins, start=index):
+        system.of(place, system.rise)[:] = margin.rise
+        system.of(place, system.fall)[:] = margin.fall
+
+
+def _attackers(
+    declared: Declarations, found: list[Sheet], others: list[OtherEdition], system: System
+) -> list[Booleans]:
     """What each municipality knows: all its own numbers; or each two of them, where they may pool theirs."""
     recipients = declared.region.disclosure.recipients
     names = [item.id for item in declared.region.municipalities]
@@ -150,20 +166,40 @@ def _attackers(declared: Declarations, found: list[Sheet], system: System) -> li
     for name in names:
         own = np.zeros(len(system.value), bool)
         for index, sheet in enumerate(found):
-            inside = (sheet.areas["municipality"] == name).to_numpy()
+            system.of(index, own)[_inside(sheet.areas, name)] = True
+        for number, other in enumerate(others):
+            inside = _inside(other.areas, name)
+            index = len(found) + 2 * number
             system.of(index, own)[inside] = True
+            system.of(index + 1, own)[[bool(inside[area]) for area, _ in other.atoms]] = True
         single.append(own)
     if recipients.together == 1:
         return single
     return single + [one | other for number, one in enumerate(single) for other in single[number + 1 :]]
 
 
-def _refuse_unmet(declared: Declarations, found: list[Sheet], system: System, protection: suppress.Protection) -> None:
+def _inside(areas: pd.DataFrame, municipality: str) -> Booleans:
+    found: Booleans = (areas["municipality"] == municipality).to_numpy(bool)
+    return found
+
+
+def _refuse_unmet(
+    declared: Declarations,
+    found: list[Sheet],
+    others: list[OtherEdition],
+    system: System,
+    protection: suppress.Protection,
+) -> None:
     """Raises `NotProtectable` where the public can learn what must be hidden; names cells to the operator alone."""
     exposed = protection.unmet[0] | (system.hidden & system.known)
     if not exposed.any():
         return
     named = [text for index, sheet in enumerate(found) for text in _named(sheet, system.of(index, exposed))]
+    for number, other in enumerate(others):
+        for grid in (editions.OTHER, editions.ATOM):
+            for node, place in np.argwhere(system.of(len(found) + 2 * number + grid - 1, exposed)):
+                column = other.sheet.columns[other.places[place]]
+                named.append(f"{column.measure} {column.day:%d.%m.%Y} {other.name(grid, int(node))}")
     text = (
         f"{len(named)} Zahlen lassen sich nicht mehr geheim halten, weil frühere Veröffentlichungen oder allgemein "
         f"Bekanntes sie verraten: {'; '.join(named[:NAMED])}{' …' if len(named) > NAMED else ''}."

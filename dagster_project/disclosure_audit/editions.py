@@ -94,14 +94,16 @@ class _Pair:
 def _overlaps(areas: pd.DataFrame, older: str, newer: str) -> Iterator[tuple[int, int]]:
     """Pairs of areas of the finest levels that share more than a sliver, and areas of no address with each other."""
     finest = areas[areas["level_rank"] == areas["level_rank"].min()]
-    sides = [finest[finest["edition"] == edition] for edition in (older, newer)]
+    drawn = finest[finest["geometry"].notna()]  # what no address places lies nowhere
+    sides = [drawn[drawn["edition"] == edition] for edition in (older, newer)]
     shapes = [shapely.from_wkt(side["geometry"].to_numpy()) for side in sides]
     tree = shapely.STRtree(shapes[1])
     for one, other in zip(*tree.query(shapes[0], predicate="intersects"), strict=True):
         shared = shapely.area(shapely.intersection(shapes[0][one], shapes[1][other]))
         if shared > SLIVER * min(shapely.area(shapes[0][one]), shapely.area(shapes[1][other])):
             yield int(sides[0].index[one]), int(sides[1].index[other])
-    nowhere = [side[side["is_unallocated"].to_numpy(bool)] for side in sides]
+    unplaced = finest[finest["is_unallocated"].to_numpy(bool)]
+    nowhere = [unplaced[unplaced["edition"] == edition] for edition in (older, newer)]
     for one in nowhere[0].itertuples():
         for other in nowhere[1].itertuples():
             if one.municipality == other.municipality:
