@@ -21,7 +21,7 @@ SETUP = Path(__file__).parents[1] / "dagster_project" / "postgres" / "setup.sql"
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
 DATABASE = "sozialraum"
 # for tests: what is lost in a crash of the machine is lost
-FAST = "-c listen_addresses= -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=40"
+FAST = "-c listen_addresses= -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c jit=off"
 
 
 @dataclass(frozen=True)
