@@ -75,7 +75,7 @@ def main(door: str, way: str, where: str, schema: str) -> None:
             break
         if reads == 0:
             print("reading", flush=True)
-        time.sleep(0.005)  # the publisher shares the machine
+        time.sleep(0.02)  # the publisher shares the machine
         reads += 1
         releases |= found
         if len(found) != 1:

@@ -22,7 +22,7 @@ from postgres_server import Server
 from dagster_project import cli
 from dagster_project.declarations.public_schema import PublicSchema, load_public_schema
 from dagster_project.postgres import DSN, PostgresMistake, Published, loading, publish, structure
-from dagster_project.settings import Project
+from dagster_project.settings import Project, region_data
 
 STAR = load_public_schema(Project(bi_release.ROOT))
 HAMMER = Path(__file__).with_name("hammer.py")
@@ -234,3 +234,31 @@ def test_the_command_needs_to_know_the_database(
     assert "eine Veröffentlichung" in text
     assert cli.main(["publish-postgres", "berlin"]) == cli.WRONG_INPUT
     assert "sources/berlin/recipients.yml" in capsys.readouterr().err
+
+
+def test_the_command_publishes_the_release_in_force(
+    postgres: Server, releases: list[Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = region_data("musterkreis")
+    data.root.mkdir(parents=True)
+    data.current.symlink_to(releases[0])
+    monkeypatch.setenv(DSN, postgres.publisher)
+    assert cli.main(["publish-postgres", "musterkreis", "--json"]) == cli.DONE
+    told = json.loads(capsys.readouterr().out)
+    assert (told["schema"], told["release"]) == ("sozialraum_musterkreis", "release-1")
+    assert told["rows"]["mart_area"] == 18
+    assert cli.main(["publish-postgres", "musterkreis"]) == cli.DONE
+    assert "sozialraum_musterkreis: release-1" in capsys.readouterr().out
+    with postgres.connect() as connection:
+        connection.execute("alter role sozialraum_publisher nocreaterole")
+        connection.execute(
+            "drop owned by sozialraum_musterkreis_birkenrath; drop role sozialraum_musterkreis_birkenrath"
+        )
+        assert cli.main(["publish-postgres", "musterkreis"]) == cli.WRONG_INPUT
+        assert "permission denied to create role" in capsys.readouterr().err
+        connection.execute("alter role sozialraum_publisher createrole")
+    monkeypatch.setenv(DSN, f"host={postgres.folder} port=1 user=nobody password=geheim123 dbname=sozialraum")
+    assert cli.main(["publish-postgres", "musterkreis"]) == cli.WRONG_INPUT
+    text = capsys.readouterr().err
+    assert "PostgreSQL: " in text
+    assert "geheim123" not in text

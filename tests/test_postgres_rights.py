@@ -147,8 +147,10 @@ def test_groups_cannot_log_in_and_without_a_group_nobody_connects(server: Server
 
 ROW = f"level = 'viertel' and area = '{SECRET_AREA}' and indicator = 'menschen'"
 FAILS_IF_ASKED = "(select (1 / (count(*) - count(*)))::int::boolean from pg_class)"
-# a right and a wrong guess about the row; `asked` asks of this row alone
+# a right and a wrong guess about the row; `asked` asks of this row alone, and the cheap guess does so anyway, for the
+# planner asks first what costs less
 GUESSES = {
+    "cheap": ("class is distinct from 'geheim'", "class is distinct from 'offen'"),
     "number": (f"value > {SECRET - 7}", f"value > {SECRET + 7}"),
     "null": ("value is not null", "value is null"),
     "text": ("class = 'geheim'", "class = 'offen'"),
@@ -195,8 +197,8 @@ def test_a_guess_about_another_row_is_never_answered(
     if table == "indicator_table" and "tablesample" in query:
         pytest.skip("a view has no sample")
 
-    def attack(connection: psycopg.Connection, guess: str) -> Any:
-        asked = f"(area <> '{SECRET_AREA}' or indicator <> 'menschen' or {guess})"
+    def attack(connection: psycopg.Connection, name: str, guess: str) -> Any:
+        asked = guess if name == "cheap" else f"(area <> '{SECRET_AREA}' or indicator <> 'menschen' or {guess})"
         parts = {"row": ROW, "guess": guess, "asked": asked, "fails": FAILS_IF_ASKED}
         return answer(connection, query.format(table=f"{SCHEMA}.{table}", **parts))
 
@@ -208,9 +210,11 @@ def test_a_guess_about_another_row_is_never_answered(
                     for setting, value in settings.items():
                         nora.execute(f"set local {setting} = {value}")
                     with nora.transaction(force_rollback=True):
-                        told = attack(nora, right)
-                    assert told == attack(nora, wrong), (name, settings)
-            assert attack(superuser, right) != attack(superuser, wrong), f"{name}: the attack tells nobody anything"
+                        told = attack(nora, name, right)
+                    assert told == attack(nora, name, wrong), (name, settings)
+            assert attack(superuser, name, right) != attack(superuser, name, wrong), (
+                f"{name}: the attack tells nobody anything"
+            )
 
 
 def answer(connection: psycopg.Connection, text: str) -> Any:

@@ -113,8 +113,9 @@ def _statements(schema: str, star: PublicSchema, outline: str, roles: dict[str, 
 
 def _release(schema: str) -> Iterator[str]:
     table = _name(schema, "release")
-    columns = ", ".join(f"{column} {kind}" for column, (kind, _) in RELEASE_COLUMNS.items())
-    yield f"create table if not exists {table} (only_row boolean primary key default true check (only_row), {columns})"
+    yield f"create table if not exists {table} (only_row boolean primary key default true check (only_row))"
+    for column, (kind, _) in RELEASE_COLUMNS.items():
+        yield f"alter table {table} add column if not exists {column} {kind}"
     yield f"insert into {table} default values on conflict do nothing"
     yield f"alter table {table} enable row level security"
     yield f"drop policy if exists everyone on {table}"
