@@ -189,14 +189,18 @@ QUERIES = {
 }
 
 
-@pytest.mark.parametrize("table", ["mart_indicator_value", "indicator_table"])
-@pytest.mark.parametrize("query", QUERIES.values(), ids=list(QUERIES))
+@pytest.mark.parametrize(
+    ("table", "query"),
+    [
+        pytest.param(table, query, id=f"{name} {table}")
+        for table in ("mart_indicator_value", "indicator_table")
+        for name, query in QUERIES.items()
+        if (table, name) != ("indicator_table", "sample")  # a view has none
+    ],
+)
 def test_a_guess_about_another_row_is_never_answered(
-    server: Server, nora: psycopg.Connection, query: str, table: str
+    server: Server, nora: psycopg.Connection, table: str, query: str
 ) -> None:
-    if table == "indicator_table" and "tablesample" in query:
-        pytest.skip("a view has no sample")
-
     def attack(connection: psycopg.Connection, name: str, guess: str) -> Any:
         asked = guess if name == "cheap" else f"(area <> '{SECRET_AREA}' or indicator <> 'menschen' or {guess})"
         parts = {"row": ROW, "guess": guess, "asked": asked, "fails": FAILS_IF_ASKED}
