@@ -154,6 +154,18 @@ def test_a_publication_that_fails_leaves_the_old_one(
         with pytest.raises(ZeroDivisionError):
             published(postgres, releases[1], "failing")
     assert shown() == ("release-1", 1.0)
+
+    def server_ends_it(connection: psycopg.Connection, *arguments: Any) -> None:
+        with postgres.connect() as superuser:
+            superuser.execute("select pg_terminate_backend(%s)", [connection.info.backend_pid])
+        original(connection, *arguments)
+
+    original = loading.write_comments
+    with monkeypatch.context() as patched:
+        patched.setattr(loading, "write_comments", server_ends_it)
+        with pytest.raises(psycopg.OperationalError, match="terminat"):
+            published(postgres, releases[1], "failing")
+    assert shown() == ("release-1", 1.0)
     broken = bi_release.write_release(tmp_path / "orphan", 4)
     rewrite(broken / "parquet" / "mart_indicator.parquet", "from rows where indicator != 'lage'")
     with pytest.raises(psycopg.errors.ForeignKeyViolation, match="lage"):
@@ -163,6 +175,8 @@ def test_a_publication_that_fails_leaves_the_old_one(
     with pytest.raises(PostgresMistake, match=r"mart_trend.change is VARCHAR in the release, declared is double"):
         published(postgres, wrong, "failing")
     assert shown() == ("release-1", 1.0)
+    published(postgres, releases[2], "failing")
+    assert shown() == ("release-3", 3.0)
 
 
 # ---------------------------------------------------------------- a new version of the public schema
@@ -186,6 +200,27 @@ def test_a_new_version_adds_and_removes_columns_beside_its_readers(postgres: Ser
         assert published(postgres, releases[0], "versions").structure_changed  # and back again: the column is dropped
         with pytest.raises(psycopg.errors.UndefinedColumn):
             reader.execute(query)
+
+
+def test_what_is_declared_no_more_goes(postgres: Server, releases: list[Path]) -> None:
+    """Whole marts, and relations of those that stay."""
+    published(postgres, releases[0], "smaller")
+    mart = STAR.marts["mart_indicator_value"]
+    fewer = {name: STAR.marts[name] for name in HAMMERED} | {
+        "mart_indicator_value": mart.model_copy(update={"refers": mart.refers[:1]})
+    }
+    published(postgres, releases[1], "smaller", STAR.model_copy(update={"marts": fewer}))
+    with postgres.connect() as connection:
+        tables = connection.execute("select relname from pg_class where relkind = 'r' and relname != 'release' "
+                                    "and relnamespace = 'sozialraum_smaller'::regnamespace").fetchall()  # fmt: skip
+        relations = connection.execute("select conname from pg_constraint where contype = 'f' "
+                                       "and connamespace = 'sozialraum_smaller'::regnamespace").fetchall()  # fmt: skip
+        values = connection.execute("select max(value) from sozialraum_smaller.indicator_table").fetchone()
+    assert {name for (name,) in tables} == set(HAMMERED)
+    assert {name for (name,) in relations} == {
+        "mart_area_geography_edition_parent_level_parent", "mart_indicator_value_geography_edition_level_area"
+    }  # fmt: skip
+    assert values == (2.0,)
 
 
 def test_a_structure_waits_for_readers_and_makes_none_wait(

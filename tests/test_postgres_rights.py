@@ -346,6 +346,10 @@ EXCESS = {
     "create role between noinherit in role sozialraum_rechte_nord; create role new in role between; "
     "grant pg_write_all_data to new": "new: is a member of pg_write_all_data",
     f"alter table {SCHEMA}.mart_area disable row level security": "table mart_area: has no row-level security",
+    f"create policy mine on {TABLE} for select using (true)": "policy mine on mart_indicator_value: asks for something",
+    f"create function public.leak() returns bigint language sql security definer as 'select count(*) from {TABLE}'": (
+        r"nora: running leak\(\) with the rights of its owner"
+    ),
     f"alter view {SCHEMA}.indicator_map set (security_invoker = false)": "view indicator_map: asks with the rights of",
 }
 
@@ -356,7 +360,7 @@ def test_nothing_is_published_where_readers_may_do_more(server: Server, grant: s
     with server.connect() as connection:
         with connection.transaction(force_rollback=True):
             connection.execute(grant)
-            with pytest.raises(PostgresMistake, match=words.replace("(", r"\(")):
+            with pytest.raises(PostgresMistake, match=words):
                 rights.prove_reading_only(connection, SCHEMA, roles)
         rights.prove_reading_only(connection, SCHEMA, roles)
 

@@ -14,7 +14,7 @@ import psycopg
 
 from dagster_project.declarations import Declarations
 from dagster_project.postgres.errors import PostgresMistake
-from dagster_project.postgres.structure import execute
+from dagster_project.postgres.structure import READERS, execute
 from dagster_project.tables import identifier, literal
 
 PREFIX = "sozialraum"
@@ -150,5 +150,17 @@ def _excess(schema: str, roles: list[str]) -> str:
         from pg_class as c
         where c.relnamespace = {literal(identifier(schema))}::regnamespace and c.relkind = 'v'
             and not coalesce(c.reloptions @> array['security_invoker=true'], false)
+        union all
+        select 'policy ' || policyname || ' on ' || tablename, 'asks for something else than readers'
+        from pg_policies
+        where schemaname = {literal(schema)} and tablename != 'release'
+            and (permissive != 'PERMISSIVE' or qual !~ '^\\({READERS}\\[''[a-z0-9_]+''::text\\] IS NOT NULL\\)$')
+        union all
+        select role.rolname, 'running ' || f.oid::regprocedure || ' with the rights of its owner'
+        from role
+        cross join own_namespace
+        inner join pg_proc as f on f.pronamespace = own_namespace.oid and f.prosecdef
+        where has_function_privilege(role.oid, f.oid, 'execute')
+            and not exists (select from pg_depend as d where d.objid = f.oid and d.deptype = 'e')
         order by 1, 2
     """

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 
 import psycopg
 
-from dagster_project.declarations.public_schema import Kind, PublicMart, PublicSchema
+from dagster_project.declarations.public_schema import Kind, PublicMart, PublicSchema, Reference
 from dagster_project.postgres.errors import PostgresMistake
 from dagster_project.tables import identifier, literal
 
@@ -81,7 +81,7 @@ def ensure(connection: psycopg.Connection, schema: str, star: PublicSchema, crs:
                 _refuse_what_never_changes(connection, schema, star, crs)
                 for statement in [*_removals(connection, schema, star), *statements]:
                     execute(connection, statement)
-        except psycopg.errors.LockNotAvailable:
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
             if attempt == TRIES:
                 raise PostgresMistake(
                     f"{schema}: its tables must change, but readers have held them for {TRIES} tries. Nothing was "
@@ -133,20 +133,15 @@ def _table(schema: str, name: str, mart: PublicMart, outline: str) -> Iterator[s
         target = -1 if column in known else 0
         yield f"alter table {table} alter column {identifier(column)} set statistics {target}"
     unique = "unique nulls not distinct" if mart.nullable_key else "primary key"
-    yield _constraint(schema, name, "key", f"{unique} ({_list(mart.key)})")
+    yield _constraint(schema, name, f"{name}_key", f"{unique} ({_list(mart.key)})")
     for reference in mart.refers:
-        yield _constraint(
-            schema,
-            name,
-            "_".join(reference.columns),
-            f"foreign key ({_list(reference.columns)}) references {_name(schema, reference.mart)}",
-        )
+        related = f"foreign key ({_list(reference.columns)}) references {_name(schema, reference.mart)}"
+        yield _constraint(schema, name, _relation(name, reference), related)
     yield f"alter table {table} enable row level security"
 
 
 def _constraint(schema: str, table: str, name: str, definition: str) -> str:
     """A constraint where the table has none of this name: to make it anew would read all rows under a lock."""
-    name = f"{table}_{name}"
     return f"""
         do $$ begin
             if not exists (
@@ -157,6 +152,10 @@ def _constraint(schema: str, table: str, name: str, definition: str) -> str:
             end if;
         end $$
     """
+
+
+def _relation(table: str, reference: Reference) -> str:
+    return f"{table}_{'_'.join(reference.columns)}"
 
 
 def _view(schema: str, name: str, columns: dict[str, tuple[str, ...]]) -> str:
@@ -189,14 +188,23 @@ def _removals(connection: psycopg.Connection, schema: str, star: PublicSchema) -
     ).fetchall()
     dropped = [f"drop policy {identifier(policy)} on {_name(schema, table)}" for table, policy in policies]
     found = _columns(connection, schema)
-    tables = [f"drop table {_name(schema, name)}" for name in found if name not in star.current]
+    tables = [f"drop table {_name(schema, name)} cascade" for name in found if name not in star.current]
+    wanted = {_relation(name, item) for name, mart in star.current.items() for item in mart.refers}
+    relations = execute(
+        connection,
+        "select conrelid::regclass, conname from pg_constraint "
+        f"where contype = 'f' and connamespace = to_regnamespace({literal(identifier(schema))})",
+    ).fetchall()
+    unrelated = [
+        f"alter table {table} drop constraint {identifier(name)}" for table, name in relations if name not in wanted
+    ]
     columns = [
         f"alter table {_name(schema, name)} drop column {identifier(column)}"
         for name, mart in star.current.items()
         for column in found.get(name, {})
         if column not in mart.columns and column != READERS
     ]
-    return [*views, *dropped, *tables, *columns]
+    return [*views, *dropped, *unrelated, *tables, *columns]
 
 
 def _refuse_what_never_changes(connection: psycopg.Connection, schema: str, star: PublicSchema, crs: str) -> None:
