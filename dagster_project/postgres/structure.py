@@ -98,7 +98,6 @@ def ensure(connection: psycopg.Connection, schema: str, star: PublicSchema, crs:
 
 def _statements(schema: str, star: PublicSchema, outline: str, roles: dict[str, str]) -> Iterator[str]:
     yield f"create schema if not exists {identifier(schema)}"
-    yield f"revoke all on schema {identifier(schema)} from public"
     yield from _release(schema)
     for name, mart in star.current.items():
         yield from _table(schema, name, mart, outline)
