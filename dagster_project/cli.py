@@ -19,9 +19,10 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from dagster_project import cli_sender, declarations
+from dagster_project import cli_postgres, cli_sender, declarations
 from dagster_project.cli_outcome import DONE, GATE_CLOSED, OUR_ERROR, WRONG_INPUT, print_json
 from dagster_project.declarations import DeclarationError, Declarations
+from dagster_project.declarations.public_schema import load_public_schema
 from dagster_project.settings import RegionData, dagster_home, exclusive, project, region_data
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}  # our own log speaks to the screen
@@ -83,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     packages = add("packages", _packages, "Pack for each recipient what it is entitled to of the release in force.")
     packages.add_argument("--key", type=Path, metavar="FILE", help="the secret minisign key to sign with")
     add("transmissions", _transmissions, "What went to whom, why and when.")
+    cli_postgres.add_commands(add)
     add("doctor", _doctor, "Versions, folders and files this installation uses.", "")
     return parser
 
@@ -95,6 +97,10 @@ def _check(options: argparse.Namespace) -> int:
     root = project()
     checked = [options.region] if options.region else declarations.regions(root)
     mistakes: list[declarations.Mistake] = []
+    try:
+        load_public_schema(root)
+    except DeclarationError as error:
+        mistakes += error.mistakes
     counts: dict[str, dict[str, int]] = {}
     for region in checked:
         try:

@@ -29,6 +29,7 @@ from dagster_project import (
     transform,
 )
 from dagster_project.declarations import Contract, Declarations
+from dagster_project.declarations.public_schema import load_public_schema
 from dagster_project.settings import Project, RegionData, exclusive, project, region_data
 
 log = logging.getLogger("sozialraum")
@@ -387,12 +388,16 @@ class _Wiring:
         return gate.disclosure_finding([f"{item.audience}: {item.where}" for item in report.exposed])
 
     def _descriptions(self) -> dict[str, release.Description]:
+        star = load_public_schema(self.root)
         return {
             disclosure_audit.MART: release.Description(disclosure_audit.DESCRIPTION, disclosure_audit.COLUMNS),
             **{
                 name: release.Description(
                     self.models[name]["description"],
-                    {column: node["description"] for column, node in self.models[name]["columns"].items()},
+                    {
+                        column: star.comment(name, column, node["description"])
+                        for column, node in self.models[name]["columns"].items()
+                    },
                 )
                 for name in self.marts
             },

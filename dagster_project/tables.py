@@ -43,6 +43,17 @@ def identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def comments(database: Path) -> dict[tuple[str, str | None], str]:
+    """The comments of a DuckDB file's tables (column None) and columns, where they have one."""
+    with connect() as connection:
+        connection.execute(f"attach {literal(database)} as described (read_only)")
+        rows = connection.execute(
+            "select table_name, null, comment from duckdb_tables() where database_name = 'described' union all "
+            "select table_name, column_name, comment from duckdb_columns() where database_name = 'described'"
+        ).fetchall()
+    return {(table, column): text for table, column, text in rows if text}
+
+
 def write_query(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
     """Write the rows of a query to a Parquet file that appears complete or not at all, readable by its owner alone."""
     path.parent.mkdir(parents=True, exist_ok=True)

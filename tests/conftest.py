@@ -11,6 +11,7 @@ from pathlib import Path
 
 import kleinstadt as town
 import pytest
+from postgres_server import Server, running
 from runs import Outcome, Place, Spawner
 
 from dagster_project import declarations, geography
@@ -102,3 +103,10 @@ def berlin(berlin_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Regio
     data = RegionData(root=tmp_path_factory.mktemp("berlin"), inbox=berlin_data)
     geography.build(declared.region, list(declared.geographies.values()), [berlin_data], data.geography)
     return data
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A database server with an empty database for BI."""
+    with running() as server:
+        yield server

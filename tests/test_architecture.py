@@ -75,6 +75,7 @@ def test_stages_do_not_import_each_other(path: Path) -> None:
         ("highspy", {"solver"}),
         ("vl_convert", {"reports"}),
         ("weasyprint", {"reports"}),
+        ("psycopg", {"postgres", "cli_postgres"}),
     ],
 )
 def test_each_heavy_library_has_one_home(library: str, homes: set[str]) -> None:
