@@ -197,7 +197,7 @@ def two_editions() -> pd.DataFrame:
         for area, ends in areas.items()
     ] + [("g", edition, "all", 1, "town", None, None, square(0, 4)) for edition in ("2010", "2015", "2020")]
     names = ["geography", "edition", "level", "level_rank", "area", "parent_level", "parent", "geometry"]
-    return pd.DataFrame(rows, columns=names).assign(is_unallocated=False, municipality=None)
+    return pd.DataFrame(rows, columns=names).assign(is_unallocated=False, is_published=True, municipality=None)
 
 
 def numbers(edition: str, **areas: int) -> list[dict[str, object]]:

@@ -32,7 +32,8 @@ SLIVER = 0.001  # an overlap smaller than this part of both areas is a drawing e
 def strips(printed: pd.DataFrame, areas: pd.DataFrame, thresholds: dict[str, int]) -> list[str]:
     """Where the difference of two editions proves a small number. `areas` are those of all editions, with geometry."""
     found: list[str] = []
-    printed = printed[printed["measure"].map(thresholds).fillna(0) > 0]
+    areas = areas[areas["is_published"].to_numpy(bool)]
+    printed = printed[printed["measure"].map(thresholds).fillna(0) > 0].merge(areas[AREA], on=AREA)
     for geography, own in printed.groupby("geography", sort=True):
         for older, newer in combinations(sorted(own["edition"].unique()), 2):
             both = own[own["edition"].isin([older, newer])]
