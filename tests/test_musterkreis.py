@@ -19,8 +19,9 @@ from bench import plain_county
 from scipy import stats
 from simulated import BESIDE_TRUTH, demo, hidden_counts, sides, views
 
-from dagster_project import cli, declarations, gate, landing
-from dagster_project.settings import Project, RegionData
+from dagster_project import cli, declarations, disclosure, gate, landing
+from dagster_project.settings import Project, RegionData, region_data
+from dagster_project.tables import read_frame
 
 pytestmark = pytest.mark.slow
 
@@ -114,6 +115,33 @@ def test_no_audience_can_find_out_what_is_hidden(released: RegionData, soiled: R
 
 
 # ---------------------------------------------------------------- with dirt
+
+
+def test_another_edition_tells_nothing_of_who_lives_between(
+    released: RegionData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same people on the boundaries before the reform, after a release on those since; both can be read."""
+    project = tmp_path / "project"
+    project.mkdir()
+    for name in ("dbt", "expectations", "reports"):
+        (project / name).symlink_to(ROOT / name)
+    shutil.copytree(ROOT / "sources", project / "sources")
+    region = project / "sources" / REGION / "region.yml"
+    region.write_text(
+        region.read_text(encoding="utf-8").replace('edition: "2022"', 'edition: "2015"'), encoding="utf-8"
+    )
+    shutil.copytree(released.root, tmp_path / "data" / REGION, symlinks=True)
+    monkeypatch.setenv("SOZIALRAUM_PROJECT", str(project))
+    monkeypatch.setenv("SOZIALRAUM_DATA", str(tmp_path / "data"))
+    assert cli.main(["run", REGION]) == cli.DONE
+    data = region_data(REGION)
+    assert len(list(data.releases.iterdir())) == 2
+    audit = read_frame(data.current / "parquet" / "mart_disclosure_audit.parquet")
+    assert audit["exposed"].sum() == 0
+    hidden = read_frame(data.protection / "count.parquet", "is_hidden")["is_hidden"].sum()
+    for entry in data.ledger.glob("*.parquet"):
+        entry.unlink()
+    assert disclosure.protect(declarations.load(Project(project), REGION), data).hidden_counts < hidden
 
 
 def listed_rows(data: RegionData) -> pd.DataFrame:
