@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,11 +21,13 @@ import yaml
 
 from dagster_project import strict_yaml
 from dagster_project.reports.errors import PageError, first_line
-from dagster_project.tables import memory_limit
 
 _REFERENCE = re.compile(r"\$\{\s*([^}]*?)\s*\}")
 _PLACE = "place_in_query_"  # the column that keeps a stored result's order
 _LARGE = 3000  # rows; more of them stay in the database, where they take a tenth of the memory
+# Of the database of one process where SOZIALRAUM_MEMORY does not say, in DuckDB's words; what does not fit goes to a
+# folder of its own. Several processes render beside each other, and a page needs little at a time.
+_MEMORY = "192MB"
 _TABLE_FUNCTIONS = ("unnest", "range", "generate_series")
 
 # ----------------------------------------------------------------------------------------------------------
@@ -194,7 +197,7 @@ class Database:
             ":memory:",
             config={
                 "threads": 1,
-                "memory_limit": memory_limit(),
+                "memory_limit": os.environ.get("SOZIALRAUM_MEMORY", _MEMORY),
                 "temp_directory": self._spill.name,
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
@@ -209,7 +212,8 @@ class Database:
         )
         self._connection.execute(f"attach '{quoted}' as marts (read_only)")
         self._connection.execute("use marts")
-        self._connection.execute("attach ':memory:' as stored (compress)")  # temporary tables are not compressed
+        # a file, not the memory: rows are compressed as they are written, and read a stretch at a time
+        self._connection.execute(f"attach '{self._spill.name}/results.duckdb' as stored")
         for mart, columns in (expected or {}).items():
             self._stand_in(mart, columns)
         self._connection.execute("set enable_external_access = false")
@@ -285,9 +289,8 @@ class Database:
         copy = f"stored.result_{next(self._numbers)}"
         names = ", ".join(f'"{column}"' for column in columns)
         self._connection.execute(
-            f"create table {copy} as "
-            f"select * replace (row_number() over (order by {names}, {_PLACE}) as {_PLACE}) "
-            f"from {table} order by {names}, {_PLACE}"
+            f"create table {copy} as select * replace (row_number() over () as {_PLACE}) "
+            f"from (select * from {table} order by {names}, {_PLACE})"
         )
         self._connection.execute("checkpoint stored")
         found = self._connection.execute(
