@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import zlib
 from datetime import date
 from pathlib import Path
@@ -599,3 +600,16 @@ def test_markdown_from_data_is_harmless() -> None:
 
 def test_days_in_the_state_of_deliveries_have_no_clock(site: Path) -> None:
     assert "Uhr" not in (site / "lieferstatus.html").read_text(encoding="utf-8")
+
+
+def test_a_delivery_that_follows_and_is_late_is_told(marts: Path, tmp_path: Path) -> None:
+    late = tmp_path / "marts.duckdb"
+    shutil.copy(marts, late)
+    with duckdb.connect(str(late)) as connection:
+        connection.execute("alter table mart_source add column due_days integer")
+        connection.execute("update mart_source set due_days = 60")
+        connection.execute("update mart_delivery set landed_at = '2020-03-02 10:00:00'")
+    render_site(late, REPORTS, tmp_path / "site")
+    text = (tmp_path / "site" / "lieferstatus.html").read_text(encoding="utf-8")
+    assert "29.02.2020" in text
+    assert '<span class="light overdue" aria-hidden="true"></span>überfällig</span>' in text

@@ -15,7 +15,7 @@ from dagster_project.reports.measures import Measure
 from dagster_project.reports.vega import ACCENT, COMPARED, INK, SOFT
 from dagster_project.reports.wording import format_period
 
-WIDTH = 350  # so narrow that its labels can still be read on a telephone
+WIDTH = 330  # so narrow that its labels can still be read on a telephone
 Spec = dict[str, Any]
 SERIES = {"dash": [[1, 0], [6, 4], [2, 3], [8, 3, 2, 3]], "range": [ACCENT, COMPARED, "#b3541e", "#6f5b9a"]}
 
@@ -152,7 +152,7 @@ def bars(names: Sequence[str], measures: Sequence[Measure], emphasised: Sequence
     rows = [
         {
             "row": index, "name": _cut(name, 30), "y": measure.value,
-            "text": _cut(measure.full, 26),
+            "text": _cut(measure.full, 22),
             "full": f"{name}: {measure.full}", "marked": mark, "hidden": measure.value is None,
         }
         for index, (name, measure, mark) in enumerate(zip(names, measures, marked, strict=True))
