@@ -213,7 +213,8 @@ class Database:
         self._connection.execute(f"attach '{quoted}' as marts (read_only)")
         self._connection.execute("use marts")
         # a file, not the memory: rows are compressed as they are written, and read a stretch at a time
-        self._connection.execute(f"attach '{self._spill.name}/results.duckdb' as stored")
+        stored = f"{self._spill.name}/results.duckdb".replace("'", "''")
+        self._connection.execute(f"attach '{stored}' as stored")
         for mart, columns in (expected or {}).items():
             self._stand_in(mart, columns)
         self._connection.execute("set enable_external_access = false")
@@ -289,8 +290,8 @@ class Database:
         copy = f"stored.result_{next(self._numbers)}"
         names = ", ".join(f'"{column}"' for column in columns)
         self._connection.execute(
-            f"create table {copy} as select * replace (row_number() over () as {_PLACE}) "
-            f"from (select * from {table} order by {names}, {_PLACE})"
+            f"create table {copy} as "
+            f"select * replace (row_number() over (order by {names}, {_PLACE}) as {_PLACE}) from {table}"
         )
         self._connection.execute("checkpoint stored")
         found = self._connection.execute(
