@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,12 +20,13 @@ import yaml
 
 from dagster_project import strict_yaml
 from dagster_project.reports.errors import PageError, first_line
+from dagster_project.settings import memory_limit
 
 _REFERENCE = re.compile(r"\$\{\s*([^}]*?)\s*\}")
 _PLACE = "place_in_query_"  # the column that keeps a stored result's order
 _LARGE = 3000  # rows; more of them stay in the database, where they take a tenth of the memory
-# Of the database of one process where SOZIALRAUM_MEMORY does not say, in DuckDB's words; what does not fit goes to a
-# folder of its own. Several processes render beside each other, and a page needs little at a time.
+# Of the database of one process, where nothing else is set; what does not fit goes to a folder of its own. Several
+# processes render beside each other, and a page needs little at a time.
 _MEMORY = "192MB"
 _TABLE_FUNCTIONS = ("unnest", "range", "generate_series")
 
@@ -197,7 +197,7 @@ class Database:
             ":memory:",
             config={
                 "threads": 1,
-                "memory_limit": os.environ.get("SOZIALRAUM_MEMORY", _MEMORY),
+                "memory_limit": memory_limit(_MEMORY),
                 "temp_directory": self._spill.name,
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
