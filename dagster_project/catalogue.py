@@ -60,6 +60,11 @@ TABLES: dict[str, dict[str, str]] = {
     "index_exclusion": {
         "indicator": "varchar", "area": "varchar", "year_from": "integer", "year_to": "integer", "reason": "varchar",
     },
+    "participation": {
+        "participation": "varchar", "geography": "varchar", "edition": "varchar", "level": "varchar", "area": "varchar",
+        "held_on": "date", "form": "varchar", "title": "varchar", "summary": "varchar", "organiser": "varchar",
+        "link": "varchar", "contact": "varchar",
+    },
 }  # fmt: skip
 
 
@@ -107,6 +112,10 @@ def build(declared: Declarations, output: Path) -> dict[str, int]:
         "index_composition": [row for indicator in indexes for row in _compositions(indicator)],
         "index_class": [row for indicator in indexes for row in _classes(indicator)],
         "index_exclusion": [row for indicator in indexes for row in _exclusions(indicator)],
+        "participation": [
+            {"participation": item.id, "geography": declared.region.geography, **item.model_dump(exclude={"id"})}
+            for item in declared.participation.values()
+        ],
     }
     for table, types in TABLES.items():
         write_frame(pd.DataFrame(rows[table], columns=list(types)), output / f"{table}.parquet", types)

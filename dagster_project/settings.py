@@ -1,7 +1,7 @@
 """Where everything lies: the project's folders and a region's data folder.
 
-Reads the environment (`SOZIALRAUM_DATA`, `SOZIALRAUM_PROJECT`, `SOZIALRAUM_INBOX`, `SOZIALRAUM_AGE_KEY`); writes only
-lock files.
+Reads the environment (`SOZIALRAUM_DATA`, `SOZIALRAUM_PROJECT`, `SOZIALRAUM_INBOX`, `SOZIALRAUM_AGE_KEY`,
+`SOZIALRAUM_MEMORY`); writes only lock files.
 """
 
 from __future__ import annotations
@@ -14,6 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PRIVATE = 0o077  # bits that group and others do not get
+MEMORY = "4GB"
+
+
+def memory_limit(default: str = MEMORY) -> str:
+    """What one database may take, in DuckDB's words: `SOZIALRAUM_MEMORY`, for dbt's too, else the default."""
+    return os.environ.get("SOZIALRAUM_MEMORY", default)
 
 
 @dataclass(frozen=True)

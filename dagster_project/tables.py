@@ -14,13 +14,9 @@ from typing import Any
 import duckdb
 import pandas as pd
 
+from dagster_project.settings import memory_limit
+
 CONFIDENTIAL = 0o600
-MEMORY = "4GB"
-
-
-def memory_limit() -> str:
-    """What one database may take, in DuckDB's words: `SOZIALRAUM_MEMORY`, for dbt's too; default 4 GB."""
-    return os.environ.get("SOZIALRAUM_MEMORY", MEMORY)
 
 
 def connect(spill: Path | None = None, threads: int | None = None) -> duckdb.DuckDBPyConnection:

@@ -65,12 +65,17 @@ TABLES = {
     ),
     "mart_news": "indicator text, period text, kind text, added bigint, changed bigint, withdrawn bigint",
     "mart_indicator_break": "indicator text, year int, reason text",
+    "mart_participation": (
+        "participation text, geography text, edition text, level text, area text, area_name text, held_on date, "
+        "form text, title text, summary text, organiser text, link text, contact text"
+    ),
     "mart_index_component": (
         "geography text, edition text, level text, area text, period text, reference_date date, indicator text, "
         "component text, input double, weight double, z double, mean double, standard_deviation double"
     ),
 }
 
+REPORT_LINK = "https://muster.example/bericht?a=1&b=2"
 QUARTERS = [  # area, name, parent, population
     ("101", "Äußere Neustadt", "1", 1234.0),
     ("102", EVIL, "1", 2345.0),
@@ -183,6 +188,19 @@ INDICATORS = [
 ]
 
 
+def participation_rows() -> list[tuple[Any, ...]]:
+    """Three results for one area, one of them on the older edition for another; the texts try to be more than texts."""
+    here = ("räume", "2006", "viertel", "101", "Äußere Neustadt")
+    return [
+        ("spiele", *here, date(2018, 5, 4), "Streifzug", "Wo Kinder spielen", f"- ein Bolzplatz\n- {EVIL}", "Jugendamt",
+         REPORT_LINK, "amt@muster.example"),
+        ("markt", *here, date(2017, 5, 4), EVIL, EVIL, "[weg](javascript:alert(1))", EVIL, None, EVIL),
+        ("laden", *here, date(2016, 5, 4), "Versammlung", "Ein Laden", "Er fehlt.", "Verein", None, None),
+        ("alt", "räume", "2021", "viertel", "202", "Altstadt", date(2018, 5, 4), "Fest", "987.65", "–", "Amt", None,
+         None),
+    ]  # fmt: skip
+
+
 def write_marts(path: Path) -> Path:
     connection = duckdb.connect(str(path))
     for table, columns in TABLES.items():
@@ -234,6 +252,7 @@ def write_marts(path: Path) -> Path:
     trend = ("räume", "2006", "viertel", "101", "menschen", "2016", "2018", 3, 2.0, "rising", None)
     insert("mart_trend", [trend])
     insert("mart_indicator_break", [("menschen", 2018, "Zensus 2018")])
+    insert("mart_participation", participation_rows())
     component = (
         "räume",
         "2006",

@@ -87,7 +87,7 @@ def test_databases_are_opened_within_the_memory_limit_alone() -> None:
     """`tables.connect` sets it; the pages' database, which has more to forbid, sets it itself."""
     opening = {path for path in PYTHON if "duckdb.connect(" in path.read_text(encoding="utf-8")}
     assert opening == {PACKAGE / "tables.py", PACKAGE / "reports" / "queries.py"}
-    assert all("memory_limit()" in path.read_text(encoding="utf-8") for path in opening)
+    assert all(" memory_limit(" in path.read_text(encoding="utf-8") for path in opening)
 
 
 def test_the_audit_knows_nothing_of_the_suppression() -> None:

@@ -155,6 +155,59 @@ def test_nothing_is_wider_than_the_screen_and_nothing_jumps(width: int, site: Pa
         wider = tab.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wider <= 0, page
         assert tab.evaluate("window.moved") < 0.02, page
+        cut = "[...document.querySelectorAll('.scroll:has(.profile)')].map((e) => e.scrollWidth - e.clientWidth)"
+        assert all(wider <= 0 for wider in tab.evaluate(cut)), page
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_nothing_jumps_where_the_scripts_come_late(width: int, site: Path, tab: Any) -> None:
+    def late(route: Any) -> None:
+        tab.wait_for_timeout(300)
+        route.continue_()
+
+    tab.route("**/site.js", late)
+    tab.set_viewport_size({"width": width, "height": 800})
+    tab.add_init_script(
+        "window.moved = 0; new PerformanceObserver((list) => { for (const entry of list.getEntries()) "
+        "window.moved += entry.value; }).observe({type: 'layout-shift', buffered: true});"
+    )
+    for page in ("gemeindeprofil/05.html", "bausteine.html"):
+        tab.goto(address(site, page))
+        tab.wait_for_selector(".tools button")
+        tab.wait_for_timeout(100)
+        assert tab.evaluate("window.moved") < 0.02, page
+
+
+def test_every_page_of_the_reports_is_among_the_page_types() -> None:
+    root = REPORTS / "pages"
+    for page in root.rglob("*.md"):
+        form = re.sub(r"\\\[\w+\\\]", "[^/]+", re.escape(page.relative_to(root).with_suffix(".html").as_posix()))
+        assert any(re.fullmatch(form, shown.split("?")[0]) for shown in PAGE_TYPES), page
+
+
+def test_labels_of_charts_can_be_read_on_a_telephone(site: Path, tab: Any) -> None:
+    tab.set_viewport_size({"width": 360, "height": 800})
+    for page in ("gebiet/viertel/101.html", "indikator/anteil.html", "faktencheck-kinderarmut.html"):
+        tab.goto(address(site, page))
+        sizes = tab.evaluate(
+            "[...document.querySelectorAll('.drawing svg text')].filter((text) => text.textContent).map((text) => "
+            "parseFloat(getComputedStyle(text).fontSize) * Math.hypot(text.getScreenCTM().a, text.getScreenCTM().b))"
+        )
+        assert sizes or page.startswith("faktencheck"), page
+        assert all(size >= 9 for size in sizes), (page, min(sizes))
+
+
+def test_a_traffic_light_stands_beside_its_word(site: Path, tab: Any) -> None:
+    for width in (360, 1280):
+        tab.set_viewport_size({"width": width, "height": 800})
+        tab.goto(address(site, "datenqualitaet.html"))
+        apart = tab.evaluate(
+            "[...document.querySelectorAll('.signed')].map((both) => { const range = document.createRange(); "
+            "range.selectNode(both.lastChild); const light = both.firstChild.getBoundingClientRect(), "
+            "word = range.getBoundingClientRect(); return word.left - light.right; })"
+        )
+        assert apart, width
+        assert all(0 <= space < 20 for space in apart), (width, apart)
 
 
 def test_pages_are_readable_without_javascript(site: Path, browser: Any) -> None:
@@ -172,7 +225,9 @@ def test_pages_are_readable_without_javascript(site: Path, browser: Any) -> None
 # -- finding things
 
 
-def test_three_clicks_from_the_start_to_a_figure(site: Path, tab: Any) -> None:
+@pytest.mark.parametrize("width", [360, 1280])
+def test_three_clicks_from_the_start_to_a_figure(width: int, site: Path, tab: Any) -> None:
+    tab.set_viewport_size({"width": width, "height": 800})
     tab.goto(address(site, "index.html"))
     tab.click("nav.main >> text=Gebiete")
     tab.click(".tree summary >> text=Nord")
@@ -204,6 +259,16 @@ def test_the_search_finds_areas_topics_and_both(asked: str, first: str, site: Pa
     assert tab.url == address(site, first.split("#")[0]) + ("#" + first.split("#")[1] if "#" in first else "")
     if "#" in first:
         assert tab.locator("#anteil").is_visible()
+
+
+def test_the_search_works_on_a_telephone(site: Path, tab: Any) -> None:
+    tab.set_viewport_size({"width": 360, "height": 700})
+    tab.goto(address(site, "gebiet/viertel/202.html"))
+    tab.fill("#suchfeld", "neustadt älteren")
+    tab.click("form.search button")
+    tab.locator(".results a").first.click()
+    assert tab.url == address(site, "gebiet/viertel/101.html") + "#anteil"
+    assert tab.locator("#anteil").is_visible()
 
 
 def test_a_search_without_result_says_so(site: Path, tab: Any) -> None:

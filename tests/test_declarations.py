@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ MONITORING = f"sources/{REGION}/contracts/mss_shares.yml"
 SHARE = "dbt/indicators/share.yml"
 INDEX = "dbt/indicators/index.yml"
 SUITE = "expectations/suite.yml"
+PARTICIPATION = f"sources/{REGION}/participation/treff.yml"
 
 Change = Callable[[dict[str, Any]], None]
 
@@ -57,6 +59,16 @@ OWN_FILES: dict[str, dict[str, Any]] = {
             "compositions": [{"components": [{"indicator": "share"}]}],
             "classes": [{"name": "hoch", "below": 0}, {"name": "niedrig"}],
         },
+    },
+    PARTICIPATION: {
+        "title": "Ein Treff",
+        "form": "Versammlung",
+        "held_on": date(2024, 5, 4),
+        "organiser": "Amt",
+        "edition": "2006",
+        "level": "planungsraum",
+        "area": "01010101",
+        "summary": "Er fehlt.",
     },
     SUITE: {
         "gate": 1,
@@ -290,6 +302,12 @@ IN_ONE_FILE: list[tuple[str, Change, str, list[str]]] = [
         "index.excluded_areas.0.grund",
         ["no such key", "allowed here: area, periods, reason"],
     ),
+    # participation
+    (PARTICIPATION, lambda c: c.pop("organiser"), "organiser", ["is missing"]),
+    (PARTICIPATION, lambda c: c.update(title=""), "title", ["at least 1"]),
+    (PARTICIPATION, lambda c: c.update(held_on="im Mai"), "held_on", ["date"]),
+    (PARTICIPATION, lambda c: c.update(link="http://muster.example"), "link", ["https"]),
+    (PARTICIPATION, lambda c: c.update(link="https://muster.example/)[x](javascript:x"), "link", ["pattern"]),
     # expectations
     (SUITE, lambda c: c.update(gate=3), "gate", ["3 is not allowed", "1 or 2"]),
     (
@@ -362,7 +380,7 @@ def test_a_file_that_holds_no_declaration_is_named(project: Project, content: by
     assert words in mistake.problem
 
 
-@pytest.mark.parametrize("file", [REGION_FILE, GEOGRAPHY, REGISTER, SHARE, SUITE])
+@pytest.mark.parametrize("file", [REGION_FILE, GEOGRAPHY, REGISTER, SHARE, SUITE, PARTICIPATION])
 def test_an_id_must_be_the_name_of_the_file(project: Project, file: str) -> None:
     changed(project, file, lambda content: content.update(id="something_else"))
     [mistake] = mistakes(project)
@@ -411,6 +429,8 @@ BETWEEN_FILES: list[tuple[str, Change, str, list[str]]] = [
         "index.compositions.0",
         ["'x'", "share"],
     ),
+    (PARTICIPATION, lambda c: c.update(edition="1999"), "edition", ["'1999'", "2006, 2021"]),
+    (PARTICIPATION, lambda c: c.update(level="block"), "level", ["'block'", "planungsraum"]),
     (SUITE, lambda c: c.update(source="x"), "source", ["'x'", "ewr", "mss_shares"]),
     (SUITE, lambda c: c.update(gate=2), "source", ["gate 2", "remove it"]),
     (SUITE, lambda c: c.update(checks=c["checks"] * 2), "checks.rows", ["second time"]),

@@ -263,6 +263,21 @@ def test_a_finding_names_who_must_act_and_why(declared: Declarations, marts: Pat
     assert found.blocks
 
 
+@pytest.mark.parametrize(("area_name", "keys"), [("Altstadt", []), (None, [{"participation": "treff", "area": "9"}])])
+def test_a_result_of_participation_for_no_area_closes_the_gate(
+    declared: Declarations, tmp_path: Path, area_name: str | None, keys: list[dict[str, str]]
+) -> None:
+    suite = declared.suites["publication"]
+    check = next(check for check in suite.checks if check.name == "participation_speaks_of_known_areas")
+    frame = pd.DataFrame({"participation": ["treff"], "level": ["block"], "area": ["9"], "area_name": [area_name]})
+    types = dict.fromkeys(frame.columns, "varchar")
+    write_frame(frame, tmp_path / "mart_participation.parquet", types)
+    only = suite.model_copy(update={"checks": [check]})
+    (found,) = gate.judge_marts(replace(declared, suites={suite.id: only}), tmp_path)
+    assert [{**key, "level": "block"} for key in keys] == found.failing_keys
+    assert found.blocks == bool(keys)
+
+
 def test_a_warning_about_the_marts_does_not_block(declared: Declarations, marts: Path) -> None:
     found = judged_marts(declared, marts, severity="warning", expect={**BETWEEN, "max_value": 10})
     assert (found.success, found.blocks) == (False, False)

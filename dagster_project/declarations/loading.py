@@ -1,6 +1,6 @@
 """Loading: all declarations of a region, validated and cross-checked.
 
-Reads  sources/<region>/region.yml, sources/<region>/geographies/*.yml, sources/<region>/contracts/*.yml,
+Reads  sources/<region>/region.yml, recipients.yml, geographies/*.yml, contracts/*.yml, participation/*.yml,
        dbt/indicators/*.yml, dbt/bounds/*.yml, expectations/*.yml, dbt/models/observations/*.yml.
 Writes nothing.
 """
@@ -15,6 +15,7 @@ from dagster_project.declarations.base import DeclarationError, Mistake
 from dagster_project.declarations.contracts import Contract
 from dagster_project.declarations.disclosure import MeasureRelation, parsed_relation
 from dagster_project.declarations.indicators import AgeBound, Indicator
+from dagster_project.declarations.participation import Participation
 from dagster_project.declarations.references import Declarations, unresolved
 from dagster_project.declarations.sharing import Sharing
 from dagster_project.declarations.suites import Suite
@@ -47,6 +48,7 @@ def load(project: Project, region: str) -> Declarations:
     indicators = read_folder(project.indicators, Indicator, project, mistakes)
     bounds = read_folder(project.bounds, AgeBound, project, mistakes)
     suites = read_folder(project.expectations, Suite, project, mistakes)
+    participation = read_folder(folder / "participation", Participation, project, mistakes)
     shared = folder / "recipients.yml"
     sharing = read_file(shared, Sharing, project, mistakes, identity="recipients") if shared.is_file() else None
     if mistakes or declared_region is None:
@@ -67,6 +69,7 @@ def load(project: Project, region: str) -> Declarations:
         relations(project, contracts),
         value_sums(project, contracts),
         sharing,
+        participation,
     )
     mistakes = unresolved(project, declarations)
     if mistakes:

@@ -13,6 +13,7 @@ from dagster_project.declarations.base import Mistake
 from dagster_project.declarations.contracts import Contract
 from dagster_project.declarations.disclosure import CellKey, Dominance, MeasureRelation, Rounding
 from dagster_project.declarations.indicators import AgeBound, Indicator
+from dagster_project.declarations.participation import Participation
 from dagster_project.declarations.sharing import EVERY_MUNICIPALITY, Sharing
 from dagster_project.declarations.suites import Suite
 from dagster_project.declarations.territory import Geography, Region
@@ -38,6 +39,7 @@ class Declarations:
     relations: tuple[MeasureRelation, ...] = ()
     value_sums: dict[str, str] = field(default_factory=dict)
     sharing: Sharing | None = None
+    participation: dict[str, Participation] = field(default_factory=dict)
 
     @property
     def all_public(self) -> bool:
@@ -87,6 +89,7 @@ def unresolved(project: Project, declared: Declarations) -> list[Mistake]:
         *_indicator_references(declared),
         *_suite_references(project, declared),
         *_sharing_references(declared),
+        *_participation_references(declared),
     ]
 
 
@@ -218,6 +221,21 @@ def _sharing_references(declared: Declarations) -> list[Mistake]:
         for number, item in enumerate(declared.sharing.entitlements, start=1)
         for key, value, known in (("municipality", item.municipality, municipalities), ("level", item.level, levels))
         for mistake in _reference(file, f"entitlements.{number}.{key}", value, known)
+    ]
+
+
+def _participation_references(declared: Declarations) -> list[Mistake]:
+    """Results speak of an edition and a published level of the reporting geography; gate 2 looks the area up."""
+    geography = declared.geographies.get(declared.region.geography)
+    if geography is None:
+        return []
+    editions = [edition.id for edition in geography.editions]
+    levels = [level.id for level in geography.levels if level.published]
+    return [
+        mistake
+        for item in declared.participation.values()
+        for key, value, known in (("edition", item.edition, editions), ("level", item.level, levels))
+        for mistake in _reference(f"sources/{declared.region.id}/participation/{item.id}.yml", key, value, known)
     ]
 
 

@@ -15,7 +15,7 @@ from dagster_project.reports.measures import Measure
 from dagster_project.reports.vega import ACCENT, COMPARED, INK, SOFT
 from dagster_project.reports.wording import format_period
 
-WIDTH = 460
+WIDTH = 330  # so narrow that its labels can still be read on a telephone
 Spec = dict[str, Any]
 SERIES = {"dash": [[1, 0], [6, 4], [2, 3], [8, 3, 2, 3]], "range": [ACCENT, COMPARED, "#b3541e", "#6f5b9a"]}
 
@@ -94,7 +94,7 @@ def line(
     unit: str | None = None,
 ) -> Spec:
     """Time lines with a band of uncertainty, open where a value is missing or the series breaks."""
-    width, height = WIDTH, 190
+    width, height = WIDTH, 160
     gaps = dict(breaks or {})
     rows = stretches(points, list(gaps))
     names = list(dict.fromkeys(point.series for point in points))
@@ -141,14 +141,18 @@ def line(
     return {"data": {"values": rows}, "layer": layers, "encoding": encoding, "width": width, "height": height}
 
 
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
 def bars(names: Sequence[str], measures: Sequence[Measure], emphasised: Sequence[bool] = ()) -> Spec:
     """Horizontal bars from a common zero, the name above each; no bar where there is no value."""
     step = 40
     marked = list(emphasised) or [False] * len(names)
     rows = [
         {
-            "row": index, "name": name if len(name) <= 44 else name[:43] + "…", "y": measure.value,
-            "text": measure.full if len(measure.full) <= 44 else measure.full[:43] + "…",
+            "row": index, "name": _cut(name, 30), "y": measure.value,
+            "text": _cut(measure.full, 22),
             "full": f"{name}: {measure.full}", "marked": mark, "hidden": measure.value is None,
         }
         for index, (name, measure, mark) in enumerate(zip(names, measures, marked, strict=True))
@@ -191,7 +195,7 @@ def scatter(names: Sequence[str], across: Sequence[Measure], up: Sequence[Measur
     ]
     axis = {"type": "quantitative", "scale": {"zero": False, "nice": True}}
     return {
-        "data": {"values": rows}, "width": WIDTH - 60, "height": 280,
+        "data": {"values": rows}, "width": WIDTH - 30, "height": 260,
         "mark": {"type": "point", "filled": True, "size": 46, "opacity": 0.65, "color": ACCENT},
         "encoding": {"x": {"field": "x", **axis, "title": titles[0]}, "y": {"field": "y", **axis, "title": titles[1]},
                      "tooltip": {"field": "text", "type": "nominal"}},
@@ -223,7 +227,7 @@ def histogram(bins: Sequence[tuple[float, float, int, str]], mark: float | None,
                 "encoding": {"x": {"field": "x", "type": "quantitative"}},
             }
         )
-    return {"data": {"values": rows}, "width": WIDTH - 50, "height": 190, "layer": layers}
+    return {"data": {"values": rows}, "width": WIDTH - 30, "height": 160, "layer": layers}
 
 
 def nice_bins(values: Sequence[float], wanted: int = 10) -> list[tuple[float, float, int]]:

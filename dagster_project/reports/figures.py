@@ -77,6 +77,8 @@ class FigureComponents(TableComponents, Kit):
             "others": [(path, names[area]) for area, path in paths.items() if area not in asked],
             "legend": colouring.legend,
             "hatchings": sorted({entry.fill for entry in colouring.legend if not entry.fill.startswith("#")}),
+            "left_out": "andere Gebiete" if zoom else "ohne Angabe",
+            "zoomed": zoom,
             "undrawn": len(measures) - len(shapes),
             "view_box": self._site.shapes.part(level, sorted(asked)) if zoom else self._site.shapes.view_box,
             "small": small,

@@ -119,7 +119,8 @@ def _by_quantile(
     if len(set(borders)) == 1:
         return [borders[0] + unit], [0] * len(values)
     labels = [
-        f"{'über ' if group else ''}{low} bis {high}{unit}" for group, (low, high) in enumerate(pairwise(borders))
+        low + unit if low == high else f"{'über ' if group else ''}{low} bis {high}{unit}"
+        for group, (low, high) in enumerate(pairwise(borders))
     ]
     return labels, [bisect_left(breaks, value) for value in values]
 

@@ -28,26 +28,31 @@ class ProfileComponents(Kit):
         spreads: Result,
         name: str,
         compared: Sequence[tuple[str, str]] = (),
+        courses: Result | None = None,
         link: str | None = None,
     ) -> Markup:
         """One row per indicator: value, comparisons, place among the areas of the level, group, trend, age.
 
         Columns: theme_name, indicator, name, direction, period, reference_date, value, status (+ see map), ci_low,
-        ci_high, significance, trend, series (a list of values), is_old. ``compared`` lists (prefix, heading) of values
-        to compare with, the first stands in the middle; ``spreads``: indicator, values (a list). An area whose value
-        is hidden gets neither mark nor group.
+        ci_high, significance, trend, is_old. ``compared`` lists (prefix, heading) of values to compare with, the first
+        stands in the middle; ``spreads``: indicator, values (a list); ``courses``: indicator, value, one row for each
+        period in their order. An area whose value is hidden gets neither mark nor group.
         """
         if not result:
             return self._empty(result)
         result.require(["theme_name", "indicator", "name", "direction", "period", "reference_date", "value", "status"])
         spreads.require(["indicator", "values"])
         lists = {row["indicator"]: row["values"] for row in spreads}
+        lines: dict[str, list[float | None]] = {}
+        for row in courses or ():
+            lines.setdefault(row["indicator"], []).append(row["value"])
         shown = [pair for pair in compared if any(row[f"{pair[0]}status"] for row in result)]
         groups: list[tuple[str, list[dict[str, Any]]]] = []
         for row in result:
             if not groups or groups[-1][0] != row["theme_name"]:
                 groups.append((row["theme_name"], []))
-            groups[-1][1].append(self._spine_row(row, lists.get(row["indicator"]), name, shown, link, result.name))
+            drawn = self._spine_row(row, lists.get(row["indicator"]), name, shown, link, result.name)
+            groups[-1][1].append({**drawn, "spark": sparks.draw(lines.get(row["indicator"], []))})
         context = {
             "groups": groups, "name": name, "compared": [label for _, label in shown], "colours": maps.palette(5),
             "tones": sorted({row["tone"] for _, rows in groups for row in rows}),
@@ -110,7 +115,7 @@ class ProfileComponents(Kit):
             "tone_words": self._site.words.word("tone", tone), "spine": drawn, "said": said, "group": group,
             "href": self._site.href(link, row, self._root) if link else None,
             "period": format_period(row["period"]), "day": row["reference_date"], "is_old": row.get("is_old"),
-            "spark": sparks.draw(row.get("series") or []), "arrow": ARROWS.get(trend) if trend else None,
+            "arrow": ARROWS.get(trend) if trend else None,
             "trend_words": self._site.words.word("trend", trend) if trend else "",
             "conversion": row.get("conversion_class"),
         }  # fmt: skip

@@ -20,11 +20,14 @@ import yaml
 
 from dagster_project import strict_yaml
 from dagster_project.reports.errors import PageError, first_line
-from dagster_project.tables import memory_limit
+from dagster_project.settings import memory_limit
 
 _REFERENCE = re.compile(r"\$\{\s*([^}]*?)\s*\}")
 _PLACE = "place_in_query_"  # the column that keeps a stored result's order
 _LARGE = 3000  # rows; more of them stay in the database, where they take a tenth of the memory
+# Of the database of one process, where nothing else is set; what does not fit goes to a folder of its own. Several
+# processes render beside each other, and a page needs little at a time.
+_MEMORY = "192MB"
 _TABLE_FUNCTIONS = ("unnest", "range", "generate_series")
 
 # ----------------------------------------------------------------------------------------------------------
@@ -194,7 +197,7 @@ class Database:
             ":memory:",
             config={
                 "threads": 1,
-                "memory_limit": memory_limit(),
+                "memory_limit": memory_limit(_MEMORY),
                 "temp_directory": self._spill.name,
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
@@ -209,7 +212,9 @@ class Database:
         )
         self._connection.execute(f"attach '{quoted}' as marts (read_only)")
         self._connection.execute("use marts")
-        self._connection.execute("attach ':memory:' as stored (compress)")  # temporary tables are not compressed
+        # a file, not the memory: rows are compressed as they are written, and read a stretch at a time
+        stored = f"{self._spill.name}/results.duckdb".replace("'", "''")
+        self._connection.execute(f"attach '{stored}' as stored")
         for mart, columns in (expected or {}).items():
             self._stand_in(mart, columns)
         self._connection.execute("set enable_external_access = false")
@@ -286,8 +291,7 @@ class Database:
         names = ", ".join(f'"{column}"' for column in columns)
         self._connection.execute(
             f"create table {copy} as "
-            f"select * replace (row_number() over (order by {names}, {_PLACE}) as {_PLACE}) "
-            f"from {table} order by {names}, {_PLACE}"
+            f"select * replace (row_number() over (order by {names}, {_PLACE}) as {_PLACE}) from {table}"
         )
         self._connection.execute("checkpoint stored")
         found = self._connection.execute(

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import tempfile
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache, lru_cache
@@ -22,6 +23,7 @@ from typing import Any
 from markupsafe import Markup
 
 VEGA_LITE = "6.4"
+_REMEMBERED = 200  # drawings in memory: a page repeats its own, hardly those of others
 _TIDIED = 2  # counts changes of _tidy, whose results the cache holds
 INK, SOFT, LINE, ACCENT, COMPARED = "#1c2730", "#55616b", "#dde2e5", "#0f5c73", "#8a949c"
 FONT = "Arial, 'Liberation Sans', Helvetica, sans-serif"  # one width everywhere: labels are measured at build time
@@ -53,7 +55,7 @@ class Charts:
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
         self._used: set[str] = set()
-        self._drawn: dict[str, str] = {}
+        self._drawn: OrderedDict[str, str] = OrderedDict()
         if folder:
             folder.mkdir(parents=True, exist_ok=True)
 
@@ -68,6 +70,8 @@ class Charts:
         self._used.add(key)
         if key not in self._drawn:
             self._drawn[key] = self._load(key) or self._draw(key, whole)
+            if len(self._drawn) > _REMEMBERED:
+                self._drawn.popitem(last=False)
         # number and name are put in here, escaped: they are no part of what is drawn
         drawn = (
             self._drawn[key].replace("bild{number}-", f"bild{number}-").replace("{name}", str(Markup.escape(name)), 1)

@@ -30,8 +30,8 @@ MINUS = "\u2212"  # as wide as the plus, which a hyphen is not
 SHOWN_STATUSES = ("published", "estimated", "unreliable")
 HIDDEN_STATUSES = ("suppressed", "missing", "not_applicable")
 WORD_GROUPS = (
-    "status", "reason", "kind", "direction", "verdict", "severity", "gate", "cadence", "yes_no", "tone", "trend",
-    "delivery_state", "conversion_class", "comparator", "news",
+    "status", "reason", "kind", "direction", "verdict", "severity", "gate", "cadence", "yes_no", "outcome", "tone",
+    "trend", "delivery_state", "conversion_class", "comparator", "news",
 )  # fmt: skip
 KEY_LABELS = "key"
 

@@ -123,8 +123,8 @@
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 10000);
     });
-    const tools = element("div", { className: "tools" }, element("label", {}, "In der Tabelle suchen ", field), save, count);
-    table.closest(".scroll").before(tools);
+    const tools = table.closest(".scroll").previousElementSibling; /* its place is kept, so that nothing moves */
+    tools.append(element("label", {}, "In der Tabelle suchen ", field), save, count);
   }
 
   /* ---- charts: answer the pointer once it comes near ---- */
