@@ -16,11 +16,9 @@ import duckdb
 import xlsxwriter
 
 from dagster_project.packages.selection import Parcel
-from dagster_project.tables import identifier, literal
+from dagster_project.tables import STARTS_A_FORMULA, identifier, literal
 
 BYTE_ORDER_MARK = "\ufeff"
-# what a spreadsheet takes for the start of a formula or of a command
-STARTS_A_FORMULA = "^[=+@\\t\\r\\n-]"
 SHEET_NAME = 24  # characters; Excel allows 31, and some are for what is added
 COLUMNS = {
     "edition": "Gebietsstand", "level": "Ebene", "area": "Gebietsschlüssel", "area_name": "Gebiet",
