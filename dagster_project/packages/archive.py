@@ -89,7 +89,7 @@ def _judged(members: list[zipfile.ZipInfo], most_bytes: int) -> list[zipfile.Zip
     names = [member.filename for member in members]
     for member in members:
         kind = stat.S_IFMT(member.external_attr >> 16)
-        if not PLAIN_NAME.fullmatch(member.filename) or member.filename in (".", "..") or member.is_dir():
+        if not PLAIN_NAME.fullmatch(member.filename) or member.filename in (".", ".."):
             raise Refused(
                 "package_path",
                 f"Das Paket enthält den Namen „{member.filename[:80]}“, der aus seinem Ordner hinausführt oder selbst "
