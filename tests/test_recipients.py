@@ -12,6 +12,7 @@ import zipfile
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import frictionless
@@ -20,6 +21,7 @@ import minisign
 import openpyxl
 import pytest
 import report_marts
+from pydantic import ValidationError
 
 from dagster_project import cli, declarations
 from dagster_project.declarations import DeclarationError, Declarations
@@ -30,7 +32,7 @@ from dagster_project.settings import Project, region_data
 
 ROOT = Path(__file__).resolve().parents[1]
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-SHARING = {
+SHARING: dict[str, Any] = {
     "id": "recipients",
     "transmissions_kept_days": 30,
     "catalogue": {
@@ -249,6 +251,30 @@ def test_an_entitlement_that_leads_nowhere_is_named(tmp_path: Path, entitlement:
     with pytest.raises(DeclarationError) as raised:
         declarations.load(Project(tmp_path), "musterkreis")
     assert words in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("licence", "CC BY 4.0"),
+        ("licence", "http://dcat-ap.de/def/licenses/x> a b"),
+        ("contact", "somebody"),
+        ("address", "javascript:alert(1)"),
+        ("address", "https://example.org/<script>"),
+        ("territory", "05399"),
+        ("contributor", "http://example.org/me"),
+        ("themes", ["POVERTY"]),
+    ],
+)
+def test_a_catalogue_that_portals_would_refuse_is_no_declaration(key: str, value: object) -> None:
+    with pytest.raises(ValidationError, match=f"catalogue.{key}"):
+        Sharing.model_validate({**SHARING, "catalogue": {**SHARING["catalogue"], key: value}})
+
+
+def test_everybody_is_one_recipient() -> None:
+    two = [{**recipient, "everybody": True} for recipient in SHARING["recipients"]]
+    with pytest.raises(ValidationError, match="everybody is declared twice"):
+        Sharing.model_validate({**SHARING, "recipients": two})
 
 
 def test_without_a_release_there_is_nothing_to_pack(capsys: pytest.CaptureFixture[str]) -> None:

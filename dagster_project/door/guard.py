@@ -51,7 +51,7 @@ class Guard:
             return
         if scope["type"] != "http":  # no web sockets
             return
-        send = _with_headers(send, head=scope["method"] == "HEAD")
+        send = _with_headers(send)
         if scope["method"] not in METHODS:
             await _refuse(send, HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": ", ".join(METHODS)})
             return
@@ -66,6 +66,7 @@ class Guard:
             await _refuse(send, HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": "Bearer"})
         else:
             entitlements = self._values(recipient)
+            # HEAD is answered like GET; the server leaves out the body
             await self._inner({**scope, "method": "GET", "entitlements": entitlements}, receive, send)
 
     def _who(self, scope: Scope) -> tuple[str | None, str]:
@@ -93,16 +94,12 @@ class Guard:
         return [item for item in self._sharing.of(recipient, date.today()) if item.product == "values"]
 
 
-def _with_headers(send: Send, head: bool) -> Send:
-    """Adds the headers; leaves out the body for HEAD."""
-
+def _with_headers(send: Send) -> Send:
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             for name, text in HEADERS.items():
                 headers[name] = text
-        elif head:
-            message = {**message, "body": b""}
         await send(message)
 
     return sending

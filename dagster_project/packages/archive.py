@@ -26,8 +26,8 @@ MOST_BYTES = 4 << 30
 PLAIN_NAME = re.compile(r"[^\x00-\x1f/\\:*?\"<>|]{1,200}")
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 ENCRYPTED = 0x1
-# what the library raises for broken structures, broken streams, versions and methods it does not know
-UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
+# what the library raises for broken structures and streams, versions it does not know (RuntimeError), broken names
+UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
 CHUNK = 1 << 20
 ALWAYS = (1980, 1, 1, 0, 0, 0)
 
