@@ -50,6 +50,8 @@ GRANTED = [
     ("nord", "values", "05", "viertel"),
     ("nord", "comparisons", "*", "viertel"),
     ("frueher", "values", "*", "viertel"),
+    ("zwei", "values", "05", "viertel"),
+    ("zwei", "values", "06", "bezirk"),
 ]
 
 
@@ -63,6 +65,7 @@ def declared(everybody: bool = True) -> Sharing:
                 {"id": "alle", "name": "Alle", "everybody": everybody},
                 {"id": "nord", "name": "Stadt Nord"},
                 {"id": "frueher", "name": "Hatte einmal ein Recht"},
+                {"id": "zwei", "name": "Zwei Ebenen in zwei Gemeinden"},
             ],
             "entitlements": [
                 {"recipient": recipient, "product": product, "municipality": town, "level": level, "purpose": "Planung",
@@ -167,7 +170,7 @@ def new_place(root: Path) -> Place:
     write_release(root / "releases" / "r1")
     place = Place(root)
     place.flip("r1")
-    for recipient in ("nord", "frueher"):
+    for recipient in ("nord", "frueher", "zwei"):
         place.tokens[recipient] = door.issue(place.token_file, recipient, TODAY)
     return place
 
@@ -387,25 +390,33 @@ def test_everybody_and_a_recipient_see_what_each_is_entitled_to(place: Place) ->
     assert seen("") == {("bezirk", "05"), ("bezirk", "06"), ("stadt", "05")}
     assert seen("nord") == {("viertel", "05")}
     assert seen("frueher") == set()
+    assert seen("zwei") == {("viertel", "05"), ("bezirk", "06")}
     assert (levels(""), levels("nord"), levels("frueher")) == (["bezirk", "stadt"], ["viertel"], [])
 
 
+def test_a_level_of_one_municipality_is_not_that_of_another(place: Place) -> None:
+    keys = {level: place.get(f"/collections/{level}/items", "zwei").json["features"] for level in ("viertel", "bezirk")}
+    assert [feature["id"] for feature in keys["viertel"]] == ["101", "102", report_marts.INJECTION]
+    assert [feature["id"] for feature in keys["bezirk"]] == ["2"]
+
+
 @pytest.mark.parametrize(
-    ("path", "who"),
+    ("path", "unknown", "who"),
     [
-        ("/collections/viertel", ""),
-        ("/collections/viertel/items", ""),
-        ("/collections/viertel/items/101", ""),
-        ("/collections/viertel/items/201", "nord"),  # the neighbour's
-        ("/collections/bezirk/items/1", "nord"),
-        ("/collections/viertel/items/101", "frueher"),
+        ("/collections/viertel", "/collections/nirgends", ""),
+        ("/collections/viertel/items", "/collections/nirgends/items", ""),
+        ("/collections/viertel/items/101", "/collections/nirgends/items/101", ""),
+        ("/collections/viertel/items/201", "/collections/viertel/items/999", "nord"),  # the neighbour's
+        ("/collections/bezirk/items/1", "/collections/nirgends/items/1", "nord"),
+        ("/collections/viertel/items/101", "/collections/nirgends/items/101", "frueher"),
     ],
 )
-def test_what_a_caller_may_not_see_is_not_there(place: Place, path: str, who: str) -> None:
-    hidden = place.get(path, who)
-    unknown = place.get(path.replace("viertel", "nirgends").replace("bezirk", "nirgends").replace("201", "999"), who)
-    assert hidden.status == unknown.status == 404
-    assert {**hidden.json} == {**unknown.json} or path.endswith(("101", "201"))
+def test_what_a_caller_may_not_see_is_answered_like_what_is_not_there(
+    place: Place, path: str, unknown: str, who: str
+) -> None:
+    hidden, missing = place.get(path, who), place.get(unknown, who)
+    assert hidden.status == missing.status == 404
+    assert hidden.body == missing.body
 
 
 def test_asking_for_the_neighbours_values_finds_none(place: Place) -> None:
@@ -473,7 +484,7 @@ def test_every_token_is_compared_in_constant_time(own: Place, monkeypatch: pytes
 
     monkeypatch.setattr(tokens.hmac, "compare_digest", counted)
     assert tokens.recipient_of(own.token_file, own.tokens["nord"]) == "nord"
-    assert len(compared) == 2
+    assert len(compared) == 3
 
 
 # ---------------------------------------------------------------- how often
