@@ -146,6 +146,11 @@ def test_pages_see_marts_only() -> None:
         assert not re.search(r"\b(core|obs|stg|raw|judged)_\w+", text), path
 
 
+def test_packages_and_the_door_see_marts_only() -> None:
+    for path in (path for path in PYTHON if module(path) in ("packages", "door", "entitled")):
+        assert not re.search(r"\b(core|obs|stg|judged|protected)_\w+", path.read_text(encoding="utf-8")), path
+
+
 def declared_names() -> set[str]:
     """Ids of towns, sources, measures, indicators and excluded or repaired areas: no business of generic code."""
     project = Project(ROOT)
