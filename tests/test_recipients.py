@@ -53,6 +53,7 @@ SHARING: dict[str, Any] = {
             ("nord", "comparisons", "05", "viertel", None),
             ("nord", "values", "*", "stadt", None),
             ("sued", "values", "06", "viertel", "2026-06-30"),
+            ("sued", "comparisons", "05", "viertel", "2026-06-30"),
             ("alle", "values", "*", "viertel", None),
             ("alle", "values", "*", "bezirk", None),
         )
@@ -113,9 +114,9 @@ def test_a_recipient_gets_its_own_areas_and_no_others(declared: Declarations, pa
         assert {area[:1] for area in areas if area[:1] in "12"} <= ({"1"} if item.recipient == "nord" else {"1", "2"})
     for path in opened(tmp_path, "nord").iterdir():  # no trace of the neighbour in any file
         assert "Übersee".encode() not in path.read_bytes(), path.name
-    for name in ("comparison", "value", "indicator"):
-        assert made[0].rows[name] > 0
-    assert made[1].rows["comparison"] == 0
+    assert made[0].rows["indicator"] > 0
+    # comparisons and values are rights of their own
+    assert [item.rows["comparison"] for item in made] == [2, 2, 0]
 
 
 def test_nobody_gets_anything_before_or_after(declared: Declarations, parquet: Path, tmp_path: Path) -> None:
