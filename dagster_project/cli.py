@@ -19,7 +19,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from dagster_project import cli_postgres, cli_sender, declarations
+from dagster_project import cli_door, cli_postgres, cli_sender, declarations
 from dagster_project.cli_outcome import DONE, GATE_CLOSED, OUR_ERROR, WRONG_INPUT, print_json
 from dagster_project.declarations import DeclarationError, Declarations
 from dagster_project.declarations.public_schema import load_public_schema
@@ -78,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     pages.add_argument("--serve", action="store_true", help="for authors: show the site here and rebuild it on save")
     pages.add_argument("--port", type=int, default=8000, help="where --serve listens, on this computer only")
     cli_sender.add_commands(add)
+    cli_door.add_commands(add)
     forget = add("forget", _forget, "Delete original files that are past their retention.")
     forget.add_argument("--today", type=date.fromisoformat, default=None, metavar="DATE")
     forget.add_argument("--dry-run", action="store_true", help="only say what would be deleted")

@@ -161,6 +161,11 @@ class RegionData:
         return self.root / "packages"
 
     @property
+    def tokens(self) -> Path:
+        """Hashes of the tokens that open the HTTP door; secret (written by `door.tokens`)."""
+        return self.root / "tokens.json"
+
+    @property
     def releases(self) -> Path:
         return self.root / "releases"
 

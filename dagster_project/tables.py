@@ -17,6 +17,8 @@ import pandas as pd
 from dagster_project.settings import memory_limit
 
 CONFIDENTIAL = 0o600
+# what a spreadsheet takes for the start of a formula or of a command
+STARTS_A_FORMULA = r"^[=+@\t\r\n-]"
 
 
 def connect(spill: Path | None = None, threads: int | None = None) -> duckdb.DuckDBPyConnection:
@@ -27,6 +29,24 @@ def connect(spill: Path | None = None, threads: int | None = None) -> duckdb.Duc
     """
     config: dict[str, Any] = {"memory_limit": memory_limit(), "temp_directory": "" if spill is None else str(spill)}
     return duckdb.connect(config=config if threads is None else {**config, "threads": threads})
+
+
+def open_for_reading(path: Path) -> duckdb.DuckDBPyConnection:
+    """A database file that queries can read, and nothing else: no other file, no extension, no setting, no spilling."""
+    return duckdb.connect(
+        str(path),
+        read_only=True,
+        config={
+            "memory_limit": memory_limit(),
+            "max_temp_directory_size": "0B",
+            "threads": 2,
+            "enable_external_access": False,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "python_enable_replacements": False,
+            "lock_configuration": True,
+        },
+    )
 
 
 def literal(text: str | Path) -> str:

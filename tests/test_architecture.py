@@ -72,6 +72,9 @@ def test_stages_do_not_import_each_other(path: Path) -> None:
         ("minisign", {"packages"}),
         ("pyrage", {"packages"}),
         ("xlsxwriter", {"packages"}),
+        ("fastapi", {"door"}),
+        ("starlette", {"door"}),
+        ("uvicorn", {"cli_door"}),
         ("highspy", {"solver"}),
         ("vl_convert", {"reports"}),
         ("weasyprint", {"reports"}),
@@ -149,6 +152,11 @@ def test_pages_see_marts_only() -> None:
     for path in PAGES.rglob("*.md"):
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"\b(core|obs|stg|raw|judged)_\w+", text), path
+
+
+def test_packages_and_the_door_see_marts_only() -> None:
+    for path in (path for path in PYTHON if module(path) in ("packages", "door", "entitled")):
+        assert not re.search(r"\b(core|obs|stg|judged|protected)_\w+", path.read_text(encoding="utf-8")), path
 
 
 def declared_names() -> set[str]:

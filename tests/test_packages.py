@@ -10,6 +10,7 @@ import errno
 import importlib.resources
 import io
 import json
+import os
 import shutil
 import stat
 import subprocess
@@ -193,12 +194,19 @@ def test_the_same_file_packs_to_the_same_bytes(office: Office) -> None:
     assert office.pack(now=NOW + timedelta(days=1)).read_bytes() != first
 
 
-def test_secret_keys_are_their_owners_alone_and_never_overwritten(office: Office) -> None:
+def test_secret_keys_are_their_owners_alone_and_never_overwritten(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for path in office.keys.iterdir():
         secret = path.suffix == ".key"
         assert stat.S_IMODE(path.stat().st_mode) == (0o600 if secret else 0o644)
     with pytest.raises(keys.KeyMistake, match="gibt es schon"):
         keys.create(office.keys)
+    secret_key = (office.keys / "minisign.key").read_bytes()
+    monkeypatch.setattr(Path, "exists", lambda _: False)  # as if they came between the look and the writing
+    with pytest.raises(FileExistsError):
+        keys.create(office.keys)
+    assert (office.keys / "minisign.key").read_bytes() == secret_key
 
 
 def test_a_clerk_packs_checks_and_sends(
@@ -266,6 +274,14 @@ def test_another_signer(office: Office, tmp_path: Path) -> None:
     assert office.refused(office.pack(key=tmp_path / "stranger" / "minisign.key")) == "package_wrong_signer"
 
 
+@pytest.mark.parametrize("signature", [b"", b"\xff\xfe", b"untrusted comment: x\nAAAA\n"])
+def test_a_signature_that_is_none(office: Office, signature: bytes) -> None:
+    def sign(files: dict[str, bytes]) -> None:
+        files[archive.SIGNATURE] = signature
+
+    assert office.refused(rebuilt(office.pack(), sign, resum=False)) == "package_wrong_signer"
+
+
 def test_no_signature(office: Office) -> None:
     assert office.refused(office.pack(key=None)) == "package_unsigned"
 
@@ -275,6 +291,13 @@ def test_a_file_without_a_sum(office: Office) -> None:
         files["more.txt"] = b"x"
 
     assert office.refused(rebuilt(office.pack(), add, resum=False)) == "package_wrong_hash"
+
+
+def test_a_sum_without_its_file(office: Office) -> None:
+    def drop(files: dict[str, bytes]) -> None:
+        del files["check.json"]
+
+    assert office.refused(rebuilt(office.pack(), drop, resum=False)) == "package_wrong_hash"
 
 
 def test_no_sums_at_all(office: Office) -> None:
@@ -294,6 +317,33 @@ def test_no_sums_at_all(office: Office) -> None:
 )
 def test_a_package_of_another_sender_contract_or_period(office: Office, sender: packages.Sender, rule: str) -> None:
     assert office.refused(office.pack(sender=sender)) == rule
+
+
+def test_a_receipt_does_not_repeat_at_length_what_a_package_says(office: Office) -> None:
+    office.put(office.pack(sender=packages.Sender("x" * 5000, SENDER, f"{YEAR}-12-31")))
+    (receipt,) = office.land()
+    assert len(receipt.reasons[0]) < 300
+
+
+def test_clocks_may_differ_a_little(office: Office) -> None:
+    office.put(office.pack(now=datetime.now(UTC) + timedelta(minutes=30)))
+    assert [receipt.verdict for receipt in office.land()] == ["accepted"]
+
+
+def test_what_was_packed_and_what_is_opened_is_its_owners_alone(office: Office, tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        package = office.pack()
+        assert stat.S_IMODE(package.stat().st_mode) == 0o600
+        sender = packages.Sender("ewr", SENDER, f"{YEAR}-12-31")
+        with packages.opened(package, sender, tmp_path) as opened:
+            for path in (opened.path, opened.path.parent, opened.path.parent.parent):
+                assert not stat.S_IMODE(path.stat().st_mode) & 0o077
+        encrypted = office.pack(recipients=[(office.keys / "age.pub").read_text()])
+        keys.decrypt(encrypted, tmp_path / "plain.zip", office.keys / "age.key")
+        assert stat.S_IMODE((tmp_path / "plain.zip").stat().st_mode) == 0o600
+    finally:
+        os.umask(before)
 
 
 def test_an_older_package_sent_again(office: Office) -> None:
@@ -319,23 +369,64 @@ def test_a_file_of_another_name(office: Office) -> None:
     assert office.refused(package) == "package_other_files"
 
 
+def trusting(office: Office) -> Office:
+    """The same office without any key of its sender: only what is in a package speaks for it."""
+    known = office.declared.region.municipalities[0].model_copy(update={"public_keys": []})
+    region = office.declared.region.model_copy(update={"municipalities": [known]})
+    return replace(office, declared=replace(office.declared, region=region))
+
+
 @pytest.mark.parametrize(
-    "text", [b"no JSON", b"[]", b'{"created": "yesterday"}', b'{"created": "2026-01-01T00:00:00"}']
+    ("name", "content"),
+    [("more.txt", b"x"), (NAME, None), ("datapackage.json", None)],
+    ids=["more", "file", "description"],
 )
-def test_a_description_nobody_can_read(office: Office, text: bytes) -> None:
+def test_other_files_than_there_must_be(office: Office, name: str, content: bytes | None) -> None:
+    def change(files: dict[str, bytes]) -> None:
+        del files[archive.SIGNATURE]
+        files.pop(name, None)
+        if content is not None:
+            files[name] = content
+
+    assert trusting(office).refused(rebuilt(office.pack(), change)) == "package_other_files"
+
+
+STAMP = b'{"created": "2026-01-01T00:00:00Z", '
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        (b"no JSON", "package_description"),
+        (b"[]", "package_description"),
+        (b"[" * 100_000, "package_description"),
+        (b'{"created": 5}', "package_description"),
+        (b'{"created": "yesterday"}', "package_description"),
+        (b'{"created": "2026-01-01T00:00:00"}', "package_description"),
+        (STAMP + b'"x": "' + b"x" * (1 << 20) + b'"}', "package_description"),
+        (STAMP + b'"sozialraum": ["ewr"]}', "package_other_contract"),
+    ],
+    ids=["text", "list", "deep", "number", "word", "no zone", "long", "no words"],
+)
+def test_a_description_nobody_can_read(office: Office, text: bytes, rule: str) -> None:
     def describe(files: dict[str, bytes]) -> None:
         files["datapackage.json"] = text
         del files[archive.SIGNATURE]
 
-    known = office.declared.region.municipalities[0].model_copy(update={"public_keys": []})
-    region = office.declared.region.model_copy(update={"municipalities": [known]})
-    trusting = replace(office, declared=replace(office.declared, region=region))
-    assert trusting.refused(rebuilt(office.pack(), describe)) == "package_description"
+    assert trusting(office).refused(rebuilt(office.pack(), describe)) == rule
 
 
 @pytest.mark.parametrize(
     "name",
-    ["../../escaped.csv", "/etc/escaped.csv", "folder/escaped.csv", "..\\escaped.csv", "C:escaped.csv", "folder/"],
+    [
+        "../../escaped.csv",
+        "/etc/escaped.csv",
+        "folder/escaped.csv",
+        "..\\escaped.csv",
+        "C:escaped.csv",
+        "folder/",
+        "..",
+    ],
 )
 def test_a_name_that_leads_elsewhere(office: Office, name: str) -> None:
     member = zipfile.ZipInfo("x")
@@ -356,13 +447,28 @@ def test_a_name_twice(office: Office) -> None:
     assert office.refused(package) == "package_repeated_name"
 
 
+def test_a_name_twice_for_computers_that_know_no_case(office: Office) -> None:
+    members = [(zipfile.ZipInfo(name), b"1") for name in (NAME, NAME.lower())]
+    assert office.refused(zipped(members)) == "package_repeated_name"
+
+
+def test_a_file_with_a_password(office: Office) -> None:
+    """The bit that says so, in both headers of the file."""
+    package = bytearray(zipped([(zipfile.ZipInfo(NAME), b"1")]))
+    package[6] |= archive.ENCRYPTED
+    package[package.index(b"PK\x01\x02") + 8] |= archive.ENCRYPTED
+    assert office.refused(bytes(package)) == "package_method"
+
+
 def test_too_many_files(office: Office) -> None:
     members = [(zipfile.ZipInfo(f"{number}.txt"), b"") for number in range(archive.MOST_FILES + 1)]
     assert office.refused(zipped(members)) == "package_too_big"
 
 
 def test_a_bomb_that_says_so(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not even begun."""
     monkeypatch.setattr(archive.unpack, "__defaults__", (1 << 20,))
+    monkeypatch.setattr(archive, "_written", None)
     assert office.refused(zipped([(zipfile.ZipInfo(NAME), bytes(2 << 20))])) == "package_too_big"
 
 
@@ -375,6 +481,46 @@ def test_a_bomb_that_lies_about_its_size(office: Office, monkeypatch: pytest.Mon
     assert office.refused(bytes(package.replace(real, small))) in ("package_too_big", "package_unreadable")
 
 
+def test_a_stream_without_an_end_is_cut_off(tmp_path: Path) -> None:
+    """Whatever a library that unpacks makes of an archive, no more than the limit is ever written."""
+
+    class Endless:
+        def open(self, _: zipfile.ZipInfo) -> Endless:
+            return self
+
+        def __enter__(self) -> Endless:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def read(self, size: int) -> bytes:
+            assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 1 << 20
+            return bytes(size)
+
+    with pytest.raises(archive.Refused) as raised:
+        archive._written(Endless(), [zipfile.ZipInfo(NAME)], tmp_path, 1 << 20)  # type: ignore[arg-type]
+    assert raised.value.rule == "package_too_big"
+
+
+def test_what_is_unpacked_has_our_names_and_is_ours_alone(tmp_path: Path) -> None:
+    """The second line: even a name that nobody judged leads nowhere, and a link that lies in wait is not followed."""
+    (tmp_path / "package.zip").write_bytes(zipped([(zipfile.ZipInfo("../escaped.csv"), b"x")]))
+    folder, victim = tmp_path / "members", tmp_path / "victim"
+    folder.mkdir()
+    with zipfile.ZipFile(tmp_path / "package.zip") as source:
+        files = archive._written(source, source.infolist(), folder, 1 << 20)
+        (path,) = files.values()
+        assert path.parent == folder
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert not list(tmp_path.rglob("escaped*"))
+        path.unlink()
+        path.symlink_to(victim)
+        with pytest.raises(FileExistsError):
+            archive._written(source, source.infolist(), folder, 1 << 20)
+    assert not victim.exists()
+
+
 def test_an_unusual_method(office: Office) -> None:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_LZMA) as target:
@@ -385,6 +531,30 @@ def test_an_unusual_method(office: Office) -> None:
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 cut off"])
 def test_no_archive(office: Office, content: bytes) -> None:
     assert office.refused(content) == "package_unreadable"
+
+
+DIRECTORY, END = b"PK\x01\x02", b"PK\x05\x06"  # how the directory of an archive and its last record begin
+
+
+@pytest.mark.parametrize(
+    ("record", "patches"),
+    [
+        (NAME.encode(), {len(NAME): b"\x07"}),  # a kind of block there is not: zlib.error
+        (DIRECTORY, {6: b"\x63"}),  # needs version 9.9: NotImplementedError, a RuntimeError
+        (DIRECTORY, {8: b"\x00\x08", 46: b"\xff"}),  # a name that is not the UTF-8 it says: ValueError
+        (DIRECTORY, {10: bytes(10) + b"\x88\x13\x00\x00" * 2}),  # stored, longer than the archive: EOFError
+        (END, {16: b"\x00\x00\x00\x40"}),  # its directory lies before its beginning: OSError
+        (END, {12: b"\x00\x00\x00\x40"}),  # its directory is longer than itself: BadZipFile
+    ],
+    ids=["block", "version", "name", "end", "place", "length"],
+)
+def test_a_broken_structure(office: Office, record: bytes, patches: dict[int, bytes]) -> None:
+    """Each breaks the library in its own way, and to the sender all are one."""
+    package = bytearray(zipped([(zipfile.ZipInfo(NAME), b"hello " * 200)]))
+    start = package.index(record)
+    for offset, changed in patches.items():
+        package[start + offset : start + offset + len(changed)] = changed
+    assert office.refused(bytes(package)) == "package_unreadable"
 
 
 def test_a_package_that_was_cut_off(office: Office) -> None:

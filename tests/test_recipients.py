@@ -7,10 +7,12 @@ Oracles: frictionless, openpyxl, GeoPandas, our own intake of GeoParquet.
 from __future__ import annotations
 
 import json
+import subprocess
 import zipfile
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import frictionless
@@ -19,6 +21,7 @@ import minisign
 import openpyxl
 import pytest
 import report_marts
+from pydantic import ValidationError
 
 from dagster_project import cli, declarations
 from dagster_project.declarations import DeclarationError, Declarations
@@ -29,11 +32,18 @@ from dagster_project.settings import Project, region_data
 
 ROOT = Path(__file__).resolve().parents[1]
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-SHARING = {
+SHARING: dict[str, Any] = {
     "id": "recipients",
     "transmissions_kept_days": 30,
+    "catalogue": {
+        "publisher": "Landkreis, Statistikstelle", "contact": "mailto:statistik@example.org",
+        "contributor": "http://dcat-ap.de/def/contributors/landkreis",
+        "licence": "http://dcat-ap.de/def/licenses/dl-by-de/2.0", "address": "https://example.org/pakete",
+        "territory": "districtKey/05399", "themes": ["SOCI", "REGI"], "keywords": ["Sozialraum"],
+    },
     "recipients": [
-        {"id": "nord", "name": "Stadt Nord"}, {"id": "sued", "name": "Stadt Süd"}, {"id": "alle", "name": "Alle"},
+        {"id": "nord", "name": "Stadt Nord"}, {"id": "sued", "name": "Stadt Süd"},
+        {"id": "alle", "name": "Alle", "everybody": True},
     ],
     "entitlements": [
         {"recipient": name, "product": product, "municipality": town, "level": level, "purpose": "Sozialplanung",
@@ -43,6 +53,7 @@ SHARING = {
             ("nord", "comparisons", "05", "viertel", None),
             ("nord", "values", "*", "stadt", None),
             ("sued", "values", "06", "viertel", "2026-06-30"),
+            ("sued", "comparisons", "05", "viertel", "2026-06-30"),
             ("alle", "values", "*", "viertel", None),
             ("alle", "values", "*", "bezirk", None),
         )
@@ -50,18 +61,21 @@ SHARING = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def parquet(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The marts of a release; the second district is another municipality, "06"."""
-    folder = tmp_path_factory.mktemp("release")
+def write_release(folder: Path, south_key: str = "06") -> Path:
+    """The marts of a release as Parquet; the second district is another municipality than the first."""
     with duckdb.connect(str(report_marts.write_marts(folder / "marts.duckdb"))) as connection:
         connection.execute("alter table mart_area add column area_type_name varchar")
         south = "area like '2%'"
-        connection.execute(f"update mart_area set municipality = '06' where {south}")
-        connection.execute(f"update mart_indicator_value set municipality = '06' where {south}")
+        for table in ("mart_area", "mart_indicator_value"):
+            connection.execute(f"update {table} set municipality = ? where {south}", [south_key])
         for (table,) in connection.execute("select table_name from duckdb_tables()").fetchall():
             connection.execute(f"copy {table} to '{folder / table}.parquet' (format parquet)")
     return folder
+
+
+@pytest.fixture(scope="module")
+def parquet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_release(tmp_path_factory.mktemp("release"))
 
 
 @pytest.fixture(scope="module")
@@ -100,9 +114,9 @@ def test_a_recipient_gets_its_own_areas_and_no_others(declared: Declarations, pa
         assert {area[:1] for area in areas if area[:1] in "12"} <= ({"1"} if item.recipient == "nord" else {"1", "2"})
     for path in opened(tmp_path, "nord").iterdir():  # no trace of the neighbour in any file
         assert "Übersee".encode() not in path.read_bytes(), path.name
-    for name in ("comparison", "value", "indicator"):
-        assert made[0].rows[name] > 0
-    assert made[1].rows["comparison"] == 0
+    assert made[0].rows["indicator"] > 0
+    # comparisons and values are rights of their own
+    assert [item.rows["comparison"] for item in made] == [2, 2, 0]
 
 
 def test_nobody_gets_anything_before_or_after(declared: Declarations, parquet: Path, tmp_path: Path) -> None:
@@ -193,10 +207,13 @@ def test_a_package_is_signed_and_encrypted(declared: Declarations, parquet: Path
     )
     assert made[0].package == "r1.zip.age"
     keys.decrypt(tmp_path / "out" / "nord" / "r1.zip.age", tmp_path / "plain.zip", tmp_path / "keys" / "age.key")
-    (tmp_path / "members").mkdir()
-    files = archive.unpack(tmp_path / "plain.zip", tmp_path / "members")
-    signature = minisign.Signature.from_bytes(files[archive.SIGNATURE].read_bytes())
-    minisign.PublicKey.from_file(tmp_path / "keys" / "minisign.pub").verify(files[archive.SUMS].read_bytes(), signature)
+    folder = tmp_path / "members"
+    with zipfile.ZipFile(tmp_path / "plain.zip") as source:
+        source.extractall(folder)
+    subprocess.run(["sha256sum", "--check", "--strict", archive.SUMS], cwd=folder, check=True, capture_output=True)
+    listed = {line.split("  ")[1] for line in (folder / archive.SUMS).read_text(encoding="utf-8").splitlines()}
+    assert listed == {path.name for path in folder.iterdir()} - {archive.SUMS, archive.SIGNATURE}
+    minisign.PublicKey.from_file(tmp_path / "keys" / "minisign.pub").verify_file(folder / archive.SUMS)
     for path in (tmp_path / "out").rglob("*"):
         assert path.is_dir() or path.stat().st_mode & 0o077 == 0, path
 
@@ -227,6 +244,7 @@ def test_an_entitlement_that_leads_nowhere_is_named(tmp_path: Path, entitlement:
     row = {"recipient": "kreis", "product": "values", "municipality": "*", "level": "kreis", "purpose": "x"}
     content = {
         "transmissions_kept_days": 1,
+        "catalogue": SHARING["catalogue"],
         "recipients": [{"id": "kreis", "name": "Kreis"}],
         "entitlements": [{**row, "valid_from": "2025-01-01", **entitlement}],
     }
@@ -234,6 +252,30 @@ def test_an_entitlement_that_leads_nowhere_is_named(tmp_path: Path, entitlement:
     with pytest.raises(DeclarationError) as raised:
         declarations.load(Project(tmp_path), "musterkreis")
     assert words in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("licence", "CC BY 4.0"),
+        ("licence", "http://dcat-ap.de/def/licenses/x> a b"),
+        ("contact", "somebody"),
+        ("address", "javascript:alert(1)"),
+        ("address", "https://example.org/<script>"),
+        ("territory", "05399"),
+        ("contributor", "http://example.org/me"),
+        ("themes", ["POVERTY"]),
+    ],
+)
+def test_a_catalogue_that_portals_would_refuse_is_no_declaration(key: str, value: object) -> None:
+    with pytest.raises(ValidationError, match=f"catalogue.{key}"):
+        Sharing.model_validate({**SHARING, "catalogue": {**SHARING["catalogue"], key: value}})
+
+
+def test_everybody_is_one_recipient() -> None:
+    two = [{**recipient, "everybody": True} for recipient in SHARING["recipients"]]
+    with pytest.raises(ValidationError, match="everybody is declared twice"):
+        Sharing.model_validate({**SHARING, "recipients": two})
 
 
 def test_without_a_release_there_is_nothing_to_pack(capsys: pytest.CaptureFixture[str]) -> None:

@@ -26,8 +26,8 @@ MOST_BYTES = 4 << 30
 PLAIN_NAME = re.compile(r"[^\x00-\x1f/\\:*?\"<>|]{1,200}")
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 ENCRYPTED = 0x1
-# what the library raises for broken structures, broken streams, versions and methods it does not know
-UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
+# what the library raises for broken structures and streams, versions it does not know (RuntimeError), broken names
+UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
 CHUNK = 1 << 20
 ALWAYS = (1980, 1, 1, 0, 0, 0)
 
@@ -89,7 +89,7 @@ def _judged(members: list[zipfile.ZipInfo], most_bytes: int) -> list[zipfile.Zip
     names = [member.filename for member in members]
     for member in members:
         kind = stat.S_IFMT(member.external_attr >> 16)
-        if not PLAIN_NAME.fullmatch(member.filename) or member.filename in (".", "..") or member.is_dir():
+        if not PLAIN_NAME.fullmatch(member.filename) or member.filename in (".", ".."):
             raise Refused(
                 "package_path",
                 f"Das Paket enthält den Namen „{member.filename[:80]}“, der aus seinem Ordner hinausführt oder selbst "

@@ -21,20 +21,14 @@ from typing import Any
 import duckdb
 
 from dagster_project.declarations import Declarations
-from dagster_project.declarations.sharing import EVERY_MUNICIPALITY, Entitlement, Recipient
-from dagster_project.packages import archive, keys, tables_for_people
+from dagster_project.packages import archive, data_package, dcat, json_stat, keys, selection, tables_for_people
 from dagster_project.packages.archive import SIGNATURE, SUMS
-from dagster_project.packages.delivery import PROFILE
+from dagster_project.packages.selection import Parcel
 from dagster_project.packages.spatial import write_geopackage, write_geoparquet
 from dagster_project.tables import CONFIDENTIAL, connect, literal, read_json
 
 LEDGER = "transmissions.jsonl"
-FIELD_TYPES = {
-    "VARCHAR": "string", "DOUBLE": "number", "INTEGER": "integer", "BIGINT": "integer", "DATE": "date",
-    "BOOLEAN": "boolean",
-}  # fmt: skip
-GERMAN = {"value": "werte", "comparison": "vergleiche", "indicator": "indikatoren"}
-CELL = ("edition", "level", "area", "period", "indicator", "breakdown")
+KNOWN = "werte.parquet"  # the last values sent, which the next list of changes is made against
 
 
 @dataclass(frozen=True)
@@ -69,8 +63,9 @@ def build(
         entitlements = declared.sharing.of(recipient.id, now.date())
         if not entitlements:
             continue
-        earlier = [item for item in sent if item.recipient == recipient.id]
-        transmission = _package(declared, recipient, entitlements, release, parquet, folder, now, key, earlier)
+        parcel = Parcel(declared.region, declared.sharing.catalogue, recipient, entitlements, release, now)
+        last = next((item.content for item in reversed(sent) if item.recipient == recipient.id), "")
+        transmission = _package(parcel, parquet, folder / recipient.id, key, last)
         if transmission is not None:
             _record(transmission, folder)
             made.append(transmission)
@@ -111,62 +106,28 @@ def _line(transmission: Transmission) -> str:
 # ---------------------------------------------------------------- one package
 
 
-def _package(
-    declared: Declarations,
-    recipient: Recipient,
-    entitlements: list[Entitlement],
-    release: str,
-    parquet: Path,
-    folder: Path,
-    now: datetime,
-    key: Path | None,
-    earlier: list[Transmission],
-) -> Transmission | None:
-    own = folder / recipient.id
+def _package(parcel: Parcel, parquet: Path, own: Path, key: Path | None, last: str) -> Transmission | None:
+    """The package in the recipient's `own` folder; none where the hash of its values is `last`, the one it has got."""
     own.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=own, prefix=".package") as workspace, connect() as connection:
         work = Path(workspace)
-        _select(connection, parquet, entitlements)
-        rows = {name: _count(connection, name) for name in ("value", "comparison", "area", "indicator")}
-        _write_parquet(connection, "value", work / "werte.parquet")
-        content = archive.sha256(work / "werte.parquet")
-        if earlier and earlier[-1].content == content:
+        selection.select(connection, parquet, parcel.entitlements)
+        _write_parquet(connection, "value", work / KNOWN)
+        content = archive.sha256(work / KNOWN)
+        if content == last:
             return None
-        changes = _changes(connection, own / "werte.parquet")
-        for name in ("comparison", "indicator"):
-            _write_parquet(connection, name, work / f"{GERMAN[name]}.parquet")
-        described = {"Region": declared.region.name, "Empfänger": recipient.name, "Veröffentlichung": release}
-        tables_for_people.write_csv(connection, "value", work / "werte.csv")
-        tables_for_people.write_csv(connection, "change", work / "aenderungen.csv")
-        tables_for_people.write_workbook(connection, work / "werte.xlsx", described, _notes(entitlements), now)
-        write_geopackage(connection, declared.region.crs, work / "gebiete.gpkg", now)
-        write_geoparquet(connection, declared.region.crs, work / "gebiete.parquet")
-        (work / "LIZENZ.txt").write_text(declared.region.licence_note + "\n", encoding="utf-8")
-        (work / "datapackage.json").write_text(
-            json.dumps(_description(connection, declared, recipient, release, now, work), ensure_ascii=False, indent=2),
-            encoding="utf-8",
-        )
-        files: dict[str, Path | bytes] = {path.name: path for path in sorted(work.iterdir())}
-        files[SUMS] = sums = archive.sums(files)
-        if key is not None:
-            files[SIGNATURE] = keys.sign(sums, key, f"{recipient.id} {release}")
-        package = own / f"{release}.zip"
-        packed = work / ".package.zip"
-        archive.write(packed, files)
-        if recipient.encrypt_to:
-            encrypted = work / ".package.zip.age"
-            keys.encrypt(packed, encrypted, recipient.encrypt_to)
-            package, packed = own / f"{release}.zip.age", encrypted
-        packed.chmod(CONFIDENTIAL)
-        packed.replace(package)
-        known = work / "werte.parquet"
-        known.chmod(CONFIDENTIAL)
-        known.replace(own / "werte.parquet")  # what the next change list is made against
+        changes = selection.compare(connection, own / KNOWN)
+        rows = {name: selection.count(connection, name) for name in ("value", "comparison", "area", "indicator")}
+        _write_files(connection, parcel, work)
+        package = own / parcel.file_name
+        _pack(parcel, work, key).replace(package)
+        (work / KNOWN).chmod(CONFIDENTIAL)
+        (work / KNOWN).replace(own / KNOWN)
     return Transmission(
-        at=now.astimezone(UTC).isoformat(timespec="seconds"),
-        recipient=recipient.id,
-        release=release,
-        purposes=sorted({item.purpose for item in entitlements}),
+        at=parcel.now.astimezone(UTC).isoformat(timespec="seconds"),
+        recipient=parcel.recipient.id,
+        release=parcel.release,
+        purposes=parcel.purposes,
         package=package.name,
         sha256=archive.sha256(package),
         content=content,
@@ -175,136 +136,42 @@ def _package(
     )
 
 
-def _select(connection: duckdb.DuckDBPyConnection, parquet: Path, entitlements: list[Entitlement]) -> None:
-    """`value`, `comparison`, `area` and `indicator`: what the entitlements name, and nothing else."""
-    for mart in ("area", "indicator", "indicator_value", "comparison"):
-        path = literal(parquet / f"mart_{mart}.parquet")
-        connection.execute(f"create temp view mart_{mart} as select * from read_parquet({path})")
-    values = [item for item in entitlements if item.product == "values"]
-    comparisons = [item for item in entitlements if item.product == "comparisons"]
-    connection.execute(
-        f"""
-        create temp table area as
-        select * from mart_area where {_entitled(entitlements)} order by edition, level_rank, area;
-        create temp table value as
-        select
-            v.geography, v.edition, v.level, v.area, a.name as area_name, v.municipality, v.period, v.reference_date,
-            v.indicator, i.name as indicator_name, i.unit_label, v.breakdown, v.value, v.class, v.status, v.reason,
-            v.numerator, v.denominator, v.ci_low, v.ci_high, v.conversion_class
-        from mart_indicator_value as v
-        inner join (select * from mart_area where {_entitled(values)}) as a using (geography, edition, level, area)
-        inner join mart_indicator as i using (indicator)
-        order by {", ".join(f"v.{name}" for name in CELL)};
-        create temp table comparison as
-        select c.*
-        from mart_comparison as c
-        inner join (select * from mart_area where {_entitled(comparisons)}) as a using (geography, edition, level, area)
-        order by all;
-        create temp table indicator as
-        select * from mart_indicator where indicator in (select indicator from value) order by sort_order, indicator
-        """
-    )
+def _write_files(connection: duckdb.DuckDBPyConnection, parcel: Parcel, work: Path) -> None:
+    """Everything a package holds but its sums; the descriptions last, which hold the hashes of the others."""
+    crs, now = parcel.region.crs, parcel.now
+    _write_parquet(connection, "comparison", work / "vergleiche.parquet")
+    _write_parquet(connection, "indicator", work / "indikatoren.parquet")
+    tables_for_people.write_csv(connection, "value", work / "werte.csv")
+    tables_for_people.write_csv(connection, "change", work / "aenderungen.csv")
+    tables_for_people.write_workbook(connection, parcel, work / "werte.xlsx")
+    tables_for_people.write_area_table(connection, parcel, work / "gebietstabelle.xlsx")
+    _write_json(json_stat.describe(connection, parcel), work / "werte.jsonstat.json")
+    write_geopackage(connection, crs, work / "gebiete.gpkg", now)
+    write_geoparquet(connection, crs, work / "gebiete.parquet")
+    (work / "LIZENZ.txt").write_text(parcel.region.licence_note + "\n", encoding="utf-8")
+    described = data_package.describe(connection, parcel, work), dcat.describe(connection, parcel, work)
+    _write_json(described[0], work / "datapackage.json")
+    _write_json(described[1], work / "katalog.jsonld")
 
 
-def _entitled(entitlements: list[Entitlement]) -> str:
-    """SQL over `mart_area`: the areas of these entitlements."""
-    conditions = [
-        f"(level = {literal(item.level)}"
-        + ("" if item.municipality == EVERY_MUNICIPALITY else f" and municipality = {literal(item.municipality)}")
-        + ")"
-        for item in entitlements
-    ]
-    return " or ".join(conditions) or "false"
+def _pack(parcel: Parcel, work: Path, key: Path | None) -> Path:
+    """The files of the folder `work` in one archive beside them, signed and encrypted where wanted."""
+    files: dict[str, Path | bytes] = {path.name: path for path in sorted(work.iterdir())}
+    files[SUMS] = sums = archive.sums(files)
+    if key is not None:
+        files[SIGNATURE] = keys.sign(sums, key, f"{parcel.recipient.id} {parcel.release}")
+    packed = work / ".package.zip"
+    archive.write(packed, files)
+    if parcel.recipient.encrypt_to:
+        encrypted = work / ".package.zip.age"
+        keys.encrypt(packed, encrypted, parcel.recipient.encrypt_to)
+        packed = encrypted
+    packed.chmod(CONFIDENTIAL)
+    return packed
 
 
-def _changes(connection: duckdb.DuckDBPyConnection, before: Path) -> dict[str, int]:
-    """`change`: what differs from the package before this one, value by value; returns how many of each kind."""
-    old = f"read_parquet({literal(before)})" if before.is_file() else "(select * from value where false)"
-    connection.execute(
-        f"""
-        create temp table change as
-        select
-            case when o.area is null then 'neu' when n.area is null then 'entfallen' else 'geändert' end as art,
-            {", ".join(CELL)}, o.value as vorher, n.value as jetzt, o.status as status_vorher, n.status as status_jetzt
-        from {old} as o
-        full join value as n using ({", ".join(CELL)})
-        where o.area is null or n.area is null
-            or (o.value, o.class, o.status) is distinct from (n.value, n.class, n.status)
-        order by {", ".join(CELL)}
-        """
-    )
-    found = dict(connection.execute("select art, count(*) from change group by art").fetchall())
-    return {"added": found.get("neu", 0), "changed": found.get("geändert", 0), "removed": found.get("entfallen", 0)}
-
-
-def _notes(entitlements: list[Entitlement]) -> list[str]:
-    purposes = ", ".join(sorted({item.purpose for item in entitlements}))
-    return [
-        f"Zweck der Übermittlung: {purposes}. Zu anderen Zwecken dürfen die Daten nicht verwendet werden, soweit sie "
-        "nicht ohnehin veröffentlicht sind.",
-        "Kleine Zahlen und solche, aus denen sie sich errechnen ließen, sind nicht ausgewiesen (Status suppressed). "
-        "Ein leeres Feld ist nie eine Null.",
-        "Status: published veröffentlicht; estimated geschätzt; unreliable eingeschränkt belastbar; suppressed nicht "
-        "ausgewiesen; missing liegt nicht vor; not_applicable nicht anwendbar.",
-    ]
-
-
-def _description(
-    connection: duckdb.DuckDBPyConnection,
-    declared: Declarations,
-    recipient: Recipient,
-    release: str,
-    now: datetime,
-    work: Path,
-) -> dict[str, Any]:
-    region = declared.region
-    return {
-        "$schema": PROFILE,
-        "name": f"{region.id}-{recipient.id}".replace("_", "-"),
-        "title": f"{region.name}: Sozialraummonitoring für {recipient.name}",
-        "version": release,
-        "created": now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        "licenses": [{"name": "other", "title": region.licence_note, "path": "LIZENZ.txt"}],
-        "resources": [
-            _resource(work / "werte.csv", "werte", _fields(connection, "value", ","), {"delimiter": ";"}),
-            _resource(work / "aenderungen.csv", "aenderungen", _fields(connection, "change", ","), {"delimiter": ";"}),
-            *(
-                _resource(work / f"{GERMAN[name]}.parquet", f"{GERMAN[name]}-parquet", _fields(connection, name))
-                for name in ("value", "comparison", "indicator")
-            ),
-            *(
-                _resource(work / name, name.replace(".", "-"))
-                for name in ("werte.xlsx", "gebiete.gpkg", "gebiete.parquet")
-            ),
-        ],
-    }
-
-
-def _resource(
-    path: Path, name: str, fields: list[dict[str, str]] | None = None, dialect: dict[str, str] | None = None
-) -> dict[str, Any]:
-    described: dict[str, Any] = {
-        "name": name,
-        "path": path.name,
-        "format": path.suffix[1:],
-        "bytes": path.stat().st_size,
-        "hash": f"sha256:{archive.sha256(path)}",
-    }
-    if fields is not None:
-        described["schema"] = {"fields": fields, "missingValues": [""]}
-    return {**described, "dialect": dialect, "encoding": "utf-8"} if dialect else described
-
-
-def _fields(connection: duckdb.DuckDBPyConnection, table: str, decimal: str = ".") -> list[dict[str, str]]:
-    columns = connection.execute(f"describe {table}").fetchall()
-    return [
-        {"name": name, "type": FIELD_TYPES[kind], **({"decimalChar": decimal} if kind == "DOUBLE" else {})}
-        for name, kind, *_ in columns
-    ]
-
-
-def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
-    return int((connection.execute(f"select count(*) from {table}").fetchone() or (0,))[0])
+def _write_json(content: Any, path: Path) -> None:
+    path.write_text(json.dumps(content, ensure_ascii=False, indent=2), encoding="utf-8")
 
 
 def _write_parquet(connection: duckdb.DuckDBPyConnection, table: str, path: Path) -> None:

@@ -22,6 +22,16 @@ COLUMNS = "edition, level, area, name, area_type_name, parent_level, parent, mun
 HAS_OUTLINE = "geometry is not null and not is_unallocated"
 
 
+def bounds(connection: duckdb.DuckDBPyConnection, crs: str) -> tuple[float, float, float, float] | None:
+    """West, south, east and north of all areas in degrees (CRS84); none where no area has an outline."""
+    found = connection.execute(f"select geometry from area where {HAS_OUTLINE}").fetchall()
+    if not found:
+        return None
+    box = shapely.total_bounds(shapely.from_wkt([row[0] for row in found]))
+    west, south, east, north = pyproj.Transformer.from_crs(crs, "OGC:CRS84", always_xy=True).transform_bounds(*box)
+    return west, south, east, north
+
+
 def write_geopackage(connection: duckdb.DuckDBPyConnection, crs: str, path: Path, now: datetime) -> None:
     """One layer `gebiete`."""
     frame = connection.execute(f"select {COLUMNS}, geometry from area where {HAS_OUTLINE} order by all").df()

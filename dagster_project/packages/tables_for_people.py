@@ -1,4 +1,4 @@
-"""Tables that people open: CSV as German Excel reads it, and a workbook whose first sheet can be read.
+"""Tables that people open: CSV as German Excel reads it, a workbook whose first sheet can be read, a table of areas.
 
 Reads  tables of the connection it is given.
 Writes the files it is told. No cell can become a formula: a text that would begin one is led by an apostrophe in CSV,
@@ -7,6 +7,7 @@ Writes the files it is told. No cell can become a formula: a text that would beg
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,11 @@ from typing import Any
 import duckdb
 import xlsxwriter
 
-from dagster_project.tables import identifier, literal
+from dagster_project.packages.selection import Parcel
+from dagster_project.tables import STARTS_A_FORMULA, identifier, literal
 
 BYTE_ORDER_MARK = "\ufeff"
-# what a spreadsheet takes for the start of a formula or of a command
-STARTS_A_FORMULA = "^[=+@\\t\\r\\n-]"
+SHEET_NAME = 24  # characters; Excel allows 31, and some are for what is added
 COLUMNS = {
     "edition": "Gebietsstand", "level": "Ebene", "area": "Gebietsschlüssel", "area_name": "Gebiet",
     "municipality": "Gemeinde", "period": "Zeitraum", "reference_date": "Stichtag", "indicator": "Kürzel",
@@ -48,22 +49,10 @@ def _cell(name: str, kind: str) -> str:
     return column
 
 
-def write_workbook(
-    connection: duckdb.DuckDBPyConnection, path: Path, described: dict[str, str], notes: list[str], now: datetime
-) -> None:
+def write_workbook(connection: duckdb.DuckDBPyConnection, parcel: Parcel, path: Path) -> None:
     """A sheet to read first, the values, and what each indicator means."""
-    options = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False, "in_memory": True}
-    with xlsxwriter.Workbook(path, options) as workbook:
-        workbook.set_properties({"title": described["Region"], "created": now.replace(tzinfo=None)})
-        bold, wrapped = workbook.add_format({"bold": True}), workbook.add_format({"text_wrap": True, "valign": "top"})
-        sheet = workbook.add_worksheet("Lesehilfe")
-        sheet.set_column(0, 0, 24)
-        sheet.set_column(1, 1, 100)
-        for row, (name, text) in enumerate(described.items()):
-            sheet.write_string(row, 0, name, bold)
-            sheet.write_string(row, 1, text)
-        for row, note in enumerate(notes, start=len(described) + 1):
-            sheet.write_string(row, 1, note, wrapped)
+    with _workbook(parcel, path) as workbook:
+        _write_guide(workbook, parcel, _notes(parcel))
         _write_sheet(connection, workbook, "Werte", f"select {_shown()} from value")
         _write_sheet(
             connection,
@@ -72,6 +61,91 @@ def write_workbook(
             'select name as "Indikator", indicator as "Kürzel", unit_label as "Einheit", definition as "Definition", '
             'formula as "Formel", limits as "Grenzen", source_note as "Quelle" from indicator order by sort_order',
         )
+
+
+def write_area_table(connection: duckdb.DuckDBPyConnection, parcel: Parcel, path: Path) -> None:
+    """A row for each area and a column for each indicator and period: what atlases (KECK, Kommunalatlas) take.
+
+    For each edition and level one sheet with numbers alone, empty where there is none, and one of the same shape with
+    the statuses.
+    """
+    notes = [
+        "Je Ebene und Gebietsstand ein Blatt mit Zahlen und eines mit dem Status an derselben Stelle. Eine Zeile ist "
+        "ein Gebiet, eine Spalte ein Indikator in einem Zeitraum.",
+        *_notes(parcel),
+    ]
+    blocks = connection.execute(
+        "select v.edition, v.level, any_value(a.level_plural) from value as v "
+        "inner join area as a using (geography, edition, level, area) "
+        "group by v.edition, v.level order by min(a.level_rank), v.edition"
+    ).fetchall()
+    with _workbook(parcel, path) as workbook:
+        _write_guide(workbook, parcel, notes)
+        for number, (edition, level, plural) in enumerate(blocks, start=1):
+            title = re.sub(r"[^\w -]", "", f"{number} {plural} {edition}")[:SHEET_NAME]  # what Excel allows
+            for column, name in (("value", title), ("status", f"{title} Status")):
+                _write_sheet(connection, workbook, name, _pivoted(connection, column, edition, level))
+
+
+def _pivoted(connection: duckdb.DuckDBPyConnection, shown: str, edition: str, level: str) -> str:
+    """A query with a row for each area of a block and a column for each indicator, part and period."""
+    block = f"edition = {literal(edition)} and level = {literal(level)}"
+    columns = connection.execute(
+        f"""
+        select v.indicator, v.breakdown, v.period, any_value(concat_ws(
+            ' ', v.indicator_name, '(' || v.unit_label || ')', nullif(v.breakdown, 'total'), v.period
+        ))
+        from value as v inner join indicator as i using (indicator)
+        where {block}
+        group by v.indicator, v.breakdown, v.period, i.sort_order
+        order by i.sort_order, v.indicator, v.breakdown, v.period
+        """
+    ).fetchall()
+    cells = ", ".join(
+        f"any_value({shown}) filter (where (indicator, breakdown, period) = "
+        f"({literal(indicator)}, {literal(breakdown)}, {literal(period)})) as {identifier(heading)}"
+        for indicator, breakdown, period, heading in columns
+    )
+    return (
+        f'select area as "Gebietsschlüssel", any_value(area_name) as "Gebiet", any_value(municipality) as "Gemeinde", '
+        f"{cells} from value where {block} group by area order by area"
+    )
+
+
+def _workbook(parcel: Parcel, path: Path) -> xlsxwriter.Workbook:
+    """A workbook in which a text stays a text; the same content is the same bytes."""
+    options = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False, "in_memory": True}
+    workbook = xlsxwriter.Workbook(path, options)
+    workbook.set_properties({"title": parcel.title, "created": parcel.now.replace(tzinfo=None)})
+    return workbook
+
+
+def _write_guide(workbook: xlsxwriter.Workbook, parcel: Parcel, notes: list[str]) -> None:
+    bold, wrapped = workbook.add_format({"bold": True}), workbook.add_format({"text_wrap": True, "valign": "top"})
+    described = {
+        "Region": parcel.region.name,
+        "Empfänger": parcel.recipient.name,
+        "Veröffentlichung": parcel.release,
+    }
+    sheet = workbook.add_worksheet("Lesehilfe")
+    sheet.set_column(0, 0, 24)
+    sheet.set_column(1, 1, 100)
+    for row, (name, text) in enumerate(described.items()):
+        sheet.write_string(row, 0, name, bold)
+        sheet.write_string(row, 1, text)
+    for row, note in enumerate(notes, start=len(described) + 1):
+        sheet.write_string(row, 1, note, wrapped)
+
+
+def _notes(parcel: Parcel) -> list[str]:
+    return [
+        f"Zweck der Übermittlung: {', '.join(parcel.purposes)}. Zu anderen Zwecken dürfen die Daten nicht verwendet "
+        "werden, soweit sie nicht ohnehin veröffentlicht sind.",
+        "Kleine Zahlen und solche, aus denen sie sich errechnen ließen, sind nicht ausgewiesen (Status suppressed). "
+        "Ein leeres Feld ist nie eine Null.",
+        "Status: published veröffentlicht; estimated geschätzt; unreliable eingeschränkt belastbar; suppressed nicht "
+        "ausgewiesen; missing liegt nicht vor; not_applicable nicht anwendbar.",
+    ]
 
 
 def _shown() -> str:
