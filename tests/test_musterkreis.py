@@ -6,6 +6,7 @@ Writes simulated deliveries into a temporary folder.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from dataclasses import asdict, replace
@@ -20,8 +21,9 @@ from scipy import stats
 from simulated import BESIDE_TRUTH, demo, hidden_counts, sides, views
 
 from dagster_project import cli, declarations, disclosure, gate, landing
-from dagster_project.settings import Project, RegionData, region_data
-from dagster_project.tables import read_frame
+from dagster_project.disclosure import ledger
+from dagster_project.settings import Project, RegionData
+from dagster_project.tables import read_frame, write_frame
 
 pytestmark = pytest.mark.slow
 
@@ -117,31 +119,30 @@ def test_no_audience_can_find_out_what_is_hidden(released: RegionData, soiled: R
 # ---------------------------------------------------------------- with dirt
 
 
-def test_another_edition_tells_nothing_of_who_lives_between(
-    released: RegionData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The same people on the boundaries before the reform, after a release on those since; both can be read."""
-    project = tmp_path / "project"
-    project.mkdir()
-    for name in ("dbt", "expectations", "reports"):
-        (project / name).symlink_to(ROOT / name)
-    shutil.copytree(ROOT / "sources", project / "sources")
-    region = project / "sources" / REGION / "region.yml"
-    region.write_text(
-        region.read_text(encoding="utf-8").replace('edition: "2022"', 'edition: "2015"'), encoding="utf-8"
-    )
-    shutil.copytree(released.root, tmp_path / "data" / REGION, symlinks=True)
-    monkeypatch.setenv("SOZIALRAUM_PROJECT", str(project))
-    monkeypatch.setenv("SOZIALRAUM_DATA", str(tmp_path / "data"))
-    assert cli.main(["run", REGION]) == cli.DONE
-    data = region_data(REGION)
-    assert len(list(data.releases.iterdir())) == 2
-    audit = read_frame(data.current / "parquet" / "mart_disclosure_audit.parquet")
-    assert audit["exposed"].sum() == 0
-    hidden = read_frame(data.protection / "count.parquet", "is_hidden")["is_hidden"].sum()
-    for entry in data.ledger.glob("*.parquet"):
-        entry.unlink()
-    assert disclosure.protect(declarations.load(Project(project), REGION), data).hidden_counts < hidden
+def test_what_was_shown_on_another_edition_hides_more_on_this_one(released: RegionData, tmp_path: Path) -> None:
+    """A release of old on the boundaries before the reform: whoever kept it can subtract."""
+    data = RegionData(tmp_path / REGION, tmp_path)
+    for name in ("core", "geography", "ledger"):
+        shutil.copytree(released.root / name, data.root / name)
+    declared = declarations.load(Project(ROOT), REGION)
+    rule = declared.region.disclosure.model_copy(update={"released_before": "accept"})
+    declared = replace(declared, region=declared.region.model_copy(update={"disclosure": rule}))
+    alone = hidden_of("population_80_plus", released)
+    atoms = read_frame(data.core / "core_disclosure_atom.parquet")
+    people = atoms[atoms["measure"] == "population_80_plus"].groupby(
+        ["geography", "edition", "area", "reference_date", "measure"], as_index=False
+    )["value"].sum()  # fmt: skip
+    shown = people[(people["value"] == 0) | (people["value"] >= rule.numerator)]
+    entry = shown.assign(level="wohnplatz", years=1, is_given=True, is_printed=True, shown=None, spread=None)
+    write_frame(entry[list(ledger.TYPES)], data.ledger / "old.parquet", ledger.TYPES)
+    os.utime(data.ledger / "old.parquet", (0, 0))
+    disclosure.protect(declared, data)
+    assert hidden_of("population_80_plus", data) > alone
+
+
+def hidden_of(measure: str, data: RegionData) -> int:
+    counts = read_frame(data.protection / "count.parquet", "measure, is_hidden")
+    return int(counts.loc[counts["measure"] == measure, "is_hidden"].sum())
 
 
 def listed_rows(data: RegionData) -> pd.DataFrame:
