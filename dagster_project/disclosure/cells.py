@@ -40,6 +40,11 @@ class Column:
     years: int = 1
 
 
+def years_before(day: date, years: int) -> date:
+    """The same day some years before."""
+    return date(day.year - years, day.month, min(day.day, 28) if day.month == 2 else day.day)
+
+
 @dataclass(frozen=True)
 class Use:
     """An indicator's row in a period: the columns it shows or is formed from."""
@@ -193,8 +198,7 @@ class _Raw:
 
     def window(self, measure: str, day: date, years: int) -> list[date]:
         """Days of a measure in the years up to a day."""
-        first = date(day.year - years, day.month, min(day.day, 28) if day.month == 2 else day.day)
-        return [other for other in self.days.get(measure, []) if first < other <= day]
+        return [other for other in self.days.get(measure, []) if years_before(day, years) < other <= day]
 
     def column(self, column: Column) -> tuple[Floats, Booleans, Booleans]:
         """Value (0 where there is none), whether there is one, whether there is no row at all."""

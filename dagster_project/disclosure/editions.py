@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from dagster_project.disclosure import rules
-from dagster_project.disclosure.cells import Column, Sheet
+from dagster_project.disclosure.cells import Column, Sheet, years_before
 from dagster_project.disclosure.system import Grid, System, build
 
 Integers = npt.NDArray[np.int64]
@@ -24,7 +24,6 @@ Booleans = npt.NDArray[np.bool_]
 Link = dict[tuple[int, int, int], float]  # grid (0: the sheet, 1: the other edition, 2: atoms), node, column
 
 SHEET, OTHER, ATOM = range(3)
-DAY_KEY = ["measure", "day"]
 
 
 @dataclass
@@ -165,19 +164,13 @@ def _counts_of_pairs(
     )
     found = np.zeros((len(pairs), len(columns)), np.int64)
     for place, column in enumerate(columns):
-        first = date_before(column)
+        first = years_before(column.day, column.years)
         here = (atoms["measure"] == column.measure).to_numpy() & np.array(
             [first < day <= column.day for day in atoms["day"]]
         )
         here &= row >= 0
         np.add.at(found[:, place], row[here], atoms["value"].to_numpy(float)[here].astype(np.int64))
     return found
-
-
-def date_before(column: Column) -> object:
-    """The day after which a column counts."""
-    day = column.day
-    return day.replace(year=day.year - column.years, day=min(day.day, 28) if day.month == 2 else day.day)
 
 
 def _printed_as_today(

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ import pandas as pd
 
 from dagster_project.declarations import Declarations
 from dagster_project.disclosure import carried, editions, ledger, suppress
-from dagster_project.disclosure.cells import Sheet, sheets
+from dagster_project.disclosure.cells import Sheet, sheets, years_before
 from dagster_project.disclosure.editions import OtherEdition
 from dagster_project.disclosure.replacement import Replaced, SecretLost, replaced, unfit
 from dagster_project.disclosure.sensitive import apply_rules, thresholds_of
@@ -280,16 +279,12 @@ def _changes_of(declared: Declarations, rows: pd.DataFrame, counts: pd.DataFrame
         gone = rows[rows["indicator"] == base.id].drop(columns=["period"]).rename(columns={"day": "hidden_day"})
         pairs = gone.merge(later, on=["geography", "edition"])
         back = [
-            hidden in (day, _years_before(day, indicator.change.years))
+            hidden in (day, years_before(day, indicator.change.years))
             for hidden, day in zip(pairs["hidden_day"], pairs["day"], strict=True)
         ]
         if any(back):
             frames.append(pairs[back].assign(indicator=indicator.id)[ROW])
     return pd.concat(frames[1:] or frames, ignore_index=True)
-
-
-def _years_before(day: date, years: int) -> date:
-    return date(day.year - years, day.month, min(day.day, 28) if day.month == 2 else day.day)
 
 
 def _counts(sheet: Sheet, hidden: Booleans, sensitive: Booleans, shown: Replaced) -> pd.DataFrame:
