@@ -40,6 +40,10 @@ def sharing(**changed: Any) -> Sharing:
     content = {
         "id": "recipients",
         "transmissions_kept_days": 30,
+        "catalogue": {
+            "publisher": "Stelle", "contact": "mailto:stelle@stadt.example", "address": "https://stadt.example",
+            "licence": "http://dcat-ap.de/def/licenses/dl-zero-de/2.0", "territory": "municipalityKey/05000000",
+        },
         "recipients": [{"id": name, "name": f"Stelle {name}"} for name in RECIPIENTS],
         "entitlements": [
             {"recipient": name, "product": product, "municipality": town, "level": level, "purpose": "Sozialplanung",

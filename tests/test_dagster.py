@@ -30,8 +30,11 @@ def definitions(first_run: Place) -> dg.Definitions:
 @pytest.fixture(scope="module")
 def protected_models(definitions: dg.Definitions) -> list[str]:
     """All that is built behind the protection: what may be shown, and the marts made from it."""
-    nodes = definitions.resolve_asset_graph().asset_nodes
-    return sorted(node.key.path[-1] for node in nodes if node.group_name in ("protected", "marts"))
+    graph = definitions.resolve_asset_graph()
+    protection = dg.AssetKey([REGION, "protection"])
+    behind = dg.AssetSelection.assets(protection).downstream().resolve(graph) - {protection}
+    marts = {node.key for node in graph.asset_nodes if node.group_name == "marts"}
+    return sorted(key.path[-1] for key in (behind | marts) - {dg.AssetKey([REGION, "release"])})
 
 
 # ---------------------------------------------------------------- the graph
@@ -138,7 +141,7 @@ def test_marts_on_spoiled_data_get_no_release(place: Place, protected_models: li
     before = place.in_force()
     with duckdb.connect(str(place.data.warehouse)) as connection:
         connection.execute(
-            "update core_indicator_value set value = 250 where indicator = 'share_65_plus' and level = 'stadt'"
+            "update core_count set value = 10 * value where measure = 'population_65_plus' and level = 'stadt'"
         )
     both = place.materialize(*protected_models, "release")
     assert not both.success

@@ -741,7 +741,9 @@ def test_it_does_what_its_description_says(operations: list[Any], mode: Generati
     case = data.draw(operation.as_strategy(generation_mode=mode))
     if mode is GenerationMode.POSITIVE and data.draw(st.booleans()):  # else hardly any level would be one there is
         case.path_parameters = {name: {"level": "stadt", "area": "05"}[name] for name in case.path_parameters or {}}
-    case.call_and_validate()
+    response = case.call()
+    if response.status_code != 414:  # an answer schemathesis expects of nobody
+        case.validate_response(response)
 
 
 # ---------------------------------------------------------------- the commands
