@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import duckdb
 import pytest
+import yaml
 
 from dagster_project import cli, declarations
 from dagster_project.settings import Project, RegionData, region_data
@@ -13,13 +15,26 @@ from dagster_project.settings import Project, RegionData, region_data
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def demo(region: str, folder: Path, expected: int, *options: str) -> RegionData:
+def demo(region: str, folder: Path, expected: int, *options: str, project: Path = ROOT) -> RegionData:
     """The whole job of a simulated region in a folder; `expected` is its exit code."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOZIALRAUM_PROJECT", str(project))
         patch.setenv("SOZIALRAUM_DATA", str(folder))
         patch.delenv("SOZIALRAUM_INBOX", raising=False)
         assert cli.main(["demo", region, *options]) == expected
         return region_data(region)
+
+
+def project_for_the_public(region: str, folder: Path) -> Path:
+    """The checkout, but for a region whose municipalities know no more than the public: protected and audited once."""
+    for name in ("dbt", "expectations", "reports"):
+        (folder / name).symlink_to(ROOT / name)
+    shutil.copytree(ROOT / "sources", folder / "sources")
+    path = folder / "sources" / region / "region.yml"
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content["disclosure"]["recipients"] = {"municipalities": "know_the_public_ones"}
+    path.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
+    return folder
 
 
 def views(data: RegionData) -> duckdb.DuckDBPyConnection:

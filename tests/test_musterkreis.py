@@ -17,9 +17,10 @@ import pandas as pd
 import pytest
 from bench import plain_county
 from scipy import stats
-from simulated import BESIDE_TRUTH, demo, hidden_counts, sides, views
+from simulated import BESIDE_TRUTH, demo, hidden_counts, project_for_the_public, sides, views
 
 from dagster_project import cli, declarations, disclosure, gate, landing
+from dagster_project.declarations.disclosure import Recipients
 from dagster_project.disclosure import ledger
 from dagster_project.settings import Project, RegionData
 from dagster_project.tables import read_frame, write_frame
@@ -40,7 +41,9 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> RegionData:
 @pytest.fixture(scope="module")
 def soiled(tmp_path_factory: pytest.TempPathFactory) -> RegionData:
     """A smaller one with every kind of dirt: some deliveries are rejected, the release is made without them."""
-    return demo(REGION, tmp_path_factory.mktemp("soiled"), cli.GATE_CLOSED, "--size", "0.03", "--dirt", "all")
+    project = project_for_the_public(REGION, tmp_path_factory.mktemp("project"))
+    folder = tmp_path_factory.mktemp("soiled")
+    return demo(REGION, folder, cli.GATE_CLOSED, "--size", "0.03", "--dirt", "all", project=project)
 
 
 @pytest.fixture
@@ -107,9 +110,9 @@ def test_every_hidden_count_equals_the_truth(released: RegionData) -> None:
 
 def test_no_audience_can_find_out_what_is_hidden(released: RegionData, soiled: RegionData) -> None:
     """The public, and each municipality with its own numbers: nothing is exposed, clean or soiled."""
-    for data in (released, soiled):
+    for data, audiences in ((released, 1 + 8), (soiled, 1)):
         report = duckdb.sql(f"from '{data.current}/parquet/mart_disclosure_audit.parquet'").df()
-        assert len(report) == 1 + 8
+        assert len(report) == audiences
         assert report["exposed"].sum() == 0
         assert (report["narrowest_interval"].dropna() > 3 - 1e-6).all()  # of a linear program
         assert (report["hidden"] > 0).all()
@@ -124,9 +127,11 @@ def test_what_was_shown_on_another_edition_hides_more_on_this_one(released: Regi
     for name in ("core", "geography"):
         shutil.copytree(released.root / name, data.root / name)
     declared = declarations.load(Project(ROOT), REGION)
-    rule = declared.region.disclosure.model_copy(update={"released_before": "accept"})
+    public = Recipients(municipalities="know_the_public_ones")
+    rule = declared.region.disclosure.model_copy(update={"released_before": "accept", "recipients": public})
     declared = replace(declared, region=declared.region.model_copy(update={"disclosure": rule}))
-    alone = hidden_of("population_80_plus", released)
+    disclosure.protect(declared, data)
+    alone = hidden_of("population_80_plus", data)
     atoms = read_frame(data.core / "core_disclosure_atom.parquet")
     people = atoms[atoms["measure"] == "population_80_plus"].groupby(
         ["geography", "edition", "area", "reference_date", "measure"], as_index=False
