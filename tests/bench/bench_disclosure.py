@@ -13,6 +13,9 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -139,10 +142,11 @@ def as_one_system() -> bool:
 
 
 def with_gconfid() -> None:
-    """A peer made for sums of values; it is no bar."""
+    """A peer made for sums of values; it is no bar. In its own process: what it sets in HiGHS makes ours slow."""
     table = county(81, seed=1)
     forest = single_trees(table, 3)
-    hidden, seconds = timed(lambda: peers.gconfid_of_forest(forest))
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as own:
+        hidden, seconds = own.submit(timed, partial(peers.gconfid_of_forest, forest)).result()
     rise, fall = trees.slack(forest, hidden)
     under = int(((rise < forest.rise) | (fall < forest.fall)).sum())
     print(f"gconfid, 81 areas, t = 3: {hidden.sum()} hidden, {under} below their margin, {seconds:.1f} s")
@@ -150,8 +154,8 @@ def with_gconfid() -> None:
 
 def main() -> int:
     good = beside_the_optimum()
+    with_gconfid()
     good &= as_one_system()
-    with_gconfid()  # last: what it sets in HiGHS makes every later programme of this process slow
     print("all bars are met" if good else "A BAR IS MISSED")
     return 0 if good else 1
 
