@@ -214,7 +214,8 @@ def _relations(declared: Declarations, measures: list[Measure]) -> list[dict[Mea
     spans = {(day, years) for _, day, years in measures}
     for name, day, years in measures:
         if years > 1:
-            window = [day.replace(year=day.year - back) for back in range(years)]
+            leap = (day.month, day.day) == (2, 29)
+            window = [day.replace(year=day.year - back, day=28 if leap and back else day.day) for back in range(years)]
             found.append({(name, day, years): -1, **{(name, each, 1): 1 for each in window}})
             spans |= {(each, 1) for each in window}
     shares = [

@@ -68,8 +68,9 @@ def write_town(path: Path, areas: int) -> None:
         import pandas as pd
 
         for table, content in (("mart_area", rows), ("mart_indicator", described), ("mart_indicator_value", values)):
-            frame = pd.DataFrame(content)
-            connection.execute(f"insert into {table} select * from frame")
+            columns = [column.split()[0] for column in TABLES[table].split(", ")]
+            frame = pd.DataFrame(content, columns=columns[: len(content[0])])
+            connection.execute(f"insert into {table} by name select * from frame")
             assert len(frame)
         connection.execute("insert into mart_region values ('r', 'Stadt', 'EPSG:25832', 'g', '1', 'quarter', null)")
 
