@@ -16,10 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
+from dagster_project.disclosure import ledger
 from dagster_project.disclosure_audit import editions
 from dagster_project.disclosure_audit.intervals import feasible
 from dagster_project.disclosure_audit.judging import Rule, Truth, exposed
-from dagster_project.disclosure_audit.memory import printed_before
+from dagster_project.disclosure_audit.memory import entries, printed_before
 from dagster_project.disclosure_audit.published import Published, Remainder
 from dagster_project.solver import Program, Solver, solution
 from dagster_project.tables import write_frame
@@ -234,6 +235,10 @@ def test_numbers_that_any_release_printed_are_remembered(tmp_path: Path) -> None
              "is_printed": "boolean"}  # fmt: skip
     write_frame(entry.assign(is_printed=entry["area"] == "west"), tmp_path / "first.parquet", types)
     assert printed_before(tmp_path)[["area", "number"]].to_numpy().tolist() == [["west", 41.0]]
+    # written before numbers could be shown in place of others: both readers take it, and nothing was
+    (read_back,) = entries(tmp_path)
+    assert read_back["shown"].isna().all()
+    assert ledger.read(tmp_path)["shown"].isna().all()
 
 
 def test_the_solver_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:

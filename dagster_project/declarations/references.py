@@ -60,8 +60,8 @@ class Declarations:
     @property
     def reported_indicators(self) -> dict[str, Indicator]:
         """The indicators the region chose to report, else all; what its sources do not allow has no values."""
-        chosen = self.region.indicators
-        return self.indicators if chosen is None else {name: self.indicators[name] for name in chosen}
+        chosen = self.indicators if self.region.indicators is None else self.region.indicators
+        return {name: self.indicators[name] for name in chosen if name in self.indicators}
 
     @property
     def geography(self) -> Geography:
@@ -161,7 +161,7 @@ def _disclosure_references(declared: Declarations) -> list[Mistake]:
             if source in sources and others:
                 why = f"{measure} also comes from {', '.join(others)}"
                 mistakes.append(Mistake(file, key, f"{why}: declare the same rounding or cell_key for all of them"))
-    for indicator in _reported(declared):
+    for indicator in declared.reported_indicators.values():
         delivered = indicator.reported and declared.sources_of.get(indicator.reported.measure)
         if delivered and declared.replacement_of(indicator.denominator):
             why = f"{indicator.id} is a delivered share, which would give its denominator away"
@@ -172,7 +172,7 @@ def _disclosure_references(declared: Declarations) -> list[Mistake]:
 def _value_sum_references(project: Project, declared: Declarations) -> list[Mistake]:
     """A sum of values is judged by who contributes to it: how many, and where declared how much the largest do."""
     mistakes: list[Mistake] = []
-    for indicator in _reported(declared):
+    for indicator in declared.reported_indicators.values():
         contributors = declared.value_sums.get(indicator.numerator or "")
         if contributors and indicator.denominator != contributors:
             why = f"{indicator.numerator} adds up values of {contributors}, so it must be divided by them"
@@ -190,12 +190,6 @@ def _value_sum_references(project: Project, declared: Declarations) -> list[Mist
             why = f"it needs single contributions: records, and dbt/models/observations/{model.name}"
             mistakes.append(Mistake(file, key, why))
     return mistakes
-
-
-def _reported(declared: Declarations) -> list[Indicator]:
-    """Reported indicators, as far as there are any of that name."""
-    chosen = declared.indicators if declared.region.indicators is None else declared.region.indicators
-    return [declared.indicators[name] for name in chosen if name in declared.indicators]
 
 
 def _impossible_noise(rule: CellKey, file: str, key: str) -> list[Mistake]:

@@ -11,6 +11,7 @@ fractional part of the sum of its records' keys. Perturbed counts do not add up;
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +37,7 @@ class PerturbationTable:
         return result
 
 
+@cache
 def perturbation_table(largest_move: int, variance: float, never_up_to: int = 0) -> PerturbationTable:
     """The table of largest entropy. Raises `ValueError` where no distribution meets mean and variance.
 

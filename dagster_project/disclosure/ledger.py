@@ -72,7 +72,9 @@ def read(folder: Path) -> pd.DataFrame:
 
 
 def _dated(entries: pd.DataFrame) -> pd.DataFrame:
-    return entries.assign(day=pd.to_datetime(entries["reference_date"]).dt.date)
+    """An entry with its days; one from before numbers could be replaced has columns for that too."""
+    every = entries.reindex(columns=list(TYPES))
+    return every.assign(day=pd.to_datetime(every["reference_date"]).dt.date)
 
 
 def of_sheet(sheet: Sheet, history: pd.DataFrame) -> list[Past]:

@@ -24,6 +24,7 @@ from dagster_project.disclosure import cellkey, rounding
 from dagster_project.disclosure.cells import Column, Sheet, Use
 from dagster_project.disclosure.ledger import Past
 from dagster_project.disclosure.system import Grid, Relation, build
+from dagster_project.tables import read_json, write_json
 
 Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
@@ -54,10 +55,7 @@ class Replaced:
 
 
 def replaced(declared: Declarations, sheet: Sheet, past: list[Past], ledger: Path) -> Replaced:
-    """What a sheet shows.
-
-    Raises `SecretLost`.
-    """
+    """What a sheet shows. Raises `SecretLost`."""
     rules = {
         place: rule
         for place, column in enumerate(sheet.columns)
@@ -202,7 +200,5 @@ def _secret(ledger: Path, was_used: bool) -> bytes:
                 f"{path.name} fehlt: mit neuem Zufall stünden zwei verschiedene Zahlen für dieselbe, und ihr Mittel "
                 "verriete die wahre. Bitte die Datei aus der Sicherung zurückholen; nichts wird veröffentlicht."
             )
-        ledger.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_bytes(secrets.token_bytes(SECRET_BYTES))
-    return path.read_bytes()
+        write_json(secrets.token_hex(SECRET_BYTES), path)  # whole or not at all
+    return bytes.fromhex(read_json(path))

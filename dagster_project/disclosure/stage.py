@@ -86,19 +86,18 @@ def protect(declared: Declarations, data: RegionData) -> Protected:
     atoms = _with_day(read_frame(data.core / "core_disclosure_atom.parquet"))
     others = [other for sheet in found for other in editions.of_sheet(sheet, history, atoms, areas)]
     system = editions.linked(found, others)
-    for index, sheet in enumerate(found):
-        apply_rules(declared, sheet, _with_versions(shown[index].columns, sheet), largest, system, index)
-    for index, (sheet, past) in enumerate(zip(found, pasts, strict=True)):
+    for index, (sheet, past, other) in enumerate(zip(found, pasts, shown, strict=True)):
+        apply_rules(declared, sheet, _with_versions(other.columns, sheet), largest, system, index)
         _remember(sheet, system, index, past)
     for number, edition in enumerate(others):
         _apply_to_other_edition(declared, edition, system, len(found) + 2 * number)
     protection = suppress.protect(system, _attackers(declared, found, others, system))
     _refuse_unmet(declared, found, others, system, protection)
-    own = [system.of(index, protection.hidden) for index in range(len(found))]
-    tables = [
-        _counts(sheet, own[index], system.of(index, system.hidden), shown[index]) for index, sheet in enumerate(found)
-    ]
-    rows = [_hidden_rows(sheet, own[index], shown[index]) for index, sheet in enumerate(found)]
+    tables, rows = [], []
+    for index, (sheet, other) in enumerate(zip(found, shown, strict=True)):
+        hidden = system.of(index, protection.hidden)
+        tables.append(_counts(sheet, hidden, system.of(index, system.hidden), other))
+        rows.append(_hidden_rows(sheet, hidden, other))
     rows += carried.hidden_rows(declared, conversions, tables)
     rows.append(_changes_of(declared, pd.concat(rows, ignore_index=True), pd.concat([counts, conversions])))
     every = pd.concat([NO_COUNTS, *tables], ignore_index=True)

@@ -17,14 +17,19 @@ from dagster_project.tables import read_frame
 Floats = npt.NDArray[np.float64]
 
 MEASURE = ["measure", "day", "years"]
+REPLACED = ["shown", "spread"]
 
 
 def entries(ledger: Path) -> list[pd.DataFrame]:
-    """What each release showed, oldest first: area, measure, day, years, true number, and what stood in its place."""
+    """What each release showed, oldest first: area, measure, day, years, true number, and what stood in its place (in
+    none of those from before numbers could be replaced)."""
     files = sorted(ledger.glob("*.parquet"), key=lambda path: path.stat().st_mtime_ns)
+    frames = [read_frame(path) for path in files]
     return [
-        frame.assign(day=pd.to_datetime(frame["reference_date"]).dt.date, number=frame["value"].astype(float))
-        for frame in map(read_frame, files)
+        frame.reindex(columns=frame.columns.union(REPLACED, sort=False)).assign(
+            day=pd.to_datetime(frame["reference_date"]).dt.date, number=frame["value"].astype(float)
+        )
+        for frame in frames
     ]
 
 
@@ -51,6 +56,6 @@ def remember(published: Published, true: Floats, ledger: Path) -> None:
         published.printed[rows[exact], columns[exact]] = frame["number"].to_numpy()[exact]
         instead = same & frame["shown"].notna().to_numpy()
         at = rows[instead], columns[instead]
-        shown, spread = (frame.loc[instead, name].to_numpy(float) for name in ("shown", "spread"))
+        shown, spread = (frame.loc[instead, name].to_numpy(float) for name in REPLACED)
         published.least[at] = np.fmax(published.least[at], np.maximum(shown - spread, np.minimum(shown, 1)))
         published.most[at] = np.fmin(published.most[at], shown + spread)

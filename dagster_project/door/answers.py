@@ -43,7 +43,7 @@ class Landing(Form):
 
 
 class Conformance(Form):
-    conformsTo: list[str]  # noqa: N815  # OGC's word
+    conformsTo: list[str]
 
 
 class Spatial(Form):
@@ -64,7 +64,7 @@ class Collection(Form):
     id: str
     title: str
     description: str
-    itemType: Literal["feature"]  # noqa: N815
+    itemType: Literal["feature"]
     crs: list[str]
     extent: Extent
     links: list[Link]
@@ -89,9 +89,9 @@ class FeatureCollection(Form):
     type: Literal["FeatureCollection"]
     features: list[Feature]
     links: list[Link]
-    timeStamp: str  # noqa: N815
-    numberMatched: int  # noqa: N815
-    numberReturned: int  # noqa: N815
+    timeStamp: str
+    numberMatched: int
+    numberReturned: int
 
 
 class Indicator(Form):
@@ -131,7 +131,7 @@ class Value(Form):
 
 class Values(Form):
     release: str
-    numberMatched: int  # noqa: N815
-    numberReturned: int  # noqa: N815
+    numberMatched: int
+    numberReturned: int
     values: list[Value]
     links: list[Link]
