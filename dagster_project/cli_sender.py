@@ -130,7 +130,7 @@ def _keys(options: argparse.Namespace) -> int:
 
 
 def _contract(options: argparse.Namespace) -> int:
-    from dagster_project import contract_forms, landing
+    from dagster_project import contract_forms, landing, periods
 
     declared = declarations.load(project(), options.region)
     contract = declared.contracts.get(options.contract)
@@ -148,6 +148,6 @@ def _contract(options: argparse.Namespace) -> int:
         names = "\n".join(f"  {layout.name}" for layout in contract.files)
         print(f"{options.file.name} is no name of {contract.id}; its names:\n{names}", file=sys.stderr)
         return WRONG_INPUT
-    days = contract_forms.Days(arrival.reference_date, landing.last_day(arrival.period))
+    days = contract_forms.Days(arrival.reference_date, periods.last_day(arrival.period))
     print_json(contract_forms.table_schema(contract, arrival.layout, days))
     return DONE

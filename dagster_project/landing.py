@@ -11,7 +11,6 @@ changes nothing; another file about the same thing is the next version and super
 
 from __future__ import annotations
 
-import calendar
 import hashlib
 import os
 import re
@@ -29,6 +28,7 @@ import pandas as pd
 from dagster_project import area_rows, packages, reading, record_rows
 from dagster_project.area_rows import accept_area_rows
 from dagster_project.declarations import Contract, FileLayout, Region
+from dagster_project.periods import last_day
 from dagster_project.reading import Breach, Counts, Layout, Unreadable, read_lines, texts
 from dagster_project.record_rows import accept_records, record_facts
 from dagster_project.settings import RegionData
@@ -195,16 +195,6 @@ def reference_date(contract: Contract, period: str) -> date:
     if contract.reference_date is None:
         return last
     return date.fromisoformat(f"{last.year + contract.reference_date.years}-{contract.reference_date.day}")
-
-
-def last_day(period: str) -> date:
-    """The last day of an ISO 8601 period: ages are counted on it. Raises `ValueError` where it is none."""
-    match = re.fullmatch(r"(\d{4})(?:-(?:Q([1-4])|(\d{2})(?:-(\d{2}))?))?", period)
-    if not match:
-        raise ValueError(f"{period!r} is no ISO 8601 period (2024, 2024-06, 2024-Q2, 2024-06-30)")
-    year, quarter, month, day = (int(part) if part else 0 for part in match.groups())
-    last_month = month or quarter * 3 or 12
-    return date(year, last_month, day or calendar.monthrange(year, last_month)[1])
 
 
 # ---------------------------------------------------------------- landing

@@ -123,7 +123,7 @@ def value_rows() -> list[tuple[Any, ...]]:
         status = other.get("status", "published")
         rows.append(
             (
-                *("räume", other.get("edition", "2006"), level, area, "05", str(year), date(year, 12, 31)),
+                *("räume", other.get("edition", "2006"), level, area, "05", str(year), date(year, 6, 30)),
                 *(indicator, "total", value, other.get("group"), status, REASONS.get(status)),
                 *(None, None, other.get("low"), other.get("high"), None),
             )
@@ -150,7 +150,7 @@ def comparison_rows() -> list[tuple[Any, ...]]:
     """The quarters' share beside that of the whole town; the two that are shown differ, or may not."""
     rows: list[tuple[Any, ...]] = []
     for area, value, significance in (("101", 10.25, "below"), ("102", 11.25, "similar")):
-        keys = ("räume", "2006", "viertel", area, "2018", date(2018, 12, 31), "anteil")
+        keys = ("räume", "2006", "viertel", area, "2018", date(2018, 6, 30), "anteil")
         rows.append((*keys, "region", "05", "own", 13.05, value - 13.05, significance))
     return rows
 
@@ -259,7 +259,7 @@ def write_marts(path: Path) -> Path:
         "viertel",
         "101",
         "2018",
-        date(2018, 12, 31),
+        date(2018, 6, 30),
         "lage",
         "anteil",
         1.0,
@@ -275,7 +275,7 @@ def write_marts(path: Path) -> Path:
 class Page(HTMLParser):
     """What tests need of a page: visible text, links, and whether tags are balanced."""
 
-    VOID = ("meta", "link", "path", "rect", "circle", "line", "polyline", "br", "input")
+    VOID = ("meta", "link", "path", "rect", "circle", "line", "polyline", "br", "wbr", "input")
 
     def __init__(self, file: Path) -> None:
         super().__init__()

@@ -14,11 +14,12 @@ import duckdb
 import pytest
 from report_marts import EVIL, INDICATORS, INJECTION, REPORT_LINK, REPORTS, STATUSES, TABLES, Page, write_marts
 
-from dagster_project.reports import PageError, format_number, format_period, paged, render_site, safe_file_name
+from dagster_project.reports import PageError, charts, format_number, format_period, paged, render_site, safe_file_name
+from dagster_project.reports.kit import breakable
 from dagster_project.reports.maps import colour, palette, quantile_breaks
 from dagster_project.reports.measures import Measure
 from dagster_project.reports.pages import render_markdown
-from dagster_project.reports.wording import listing, read_words
+from dagster_project.reports.wording import keep_together, listing, read_words
 
 
 @pytest.fixture(scope="session")
@@ -227,9 +228,9 @@ def test_quality_page_names_finding_and_keys(site: Path) -> None:
 
 
 def test_a_period_names_the_day_its_numbers_speak_of(site: Path) -> None:
-    assert "2018 (Stichtag 31.12.2018)" in Page(site / "index.html").text
+    assert "2018 (Stichtag 30.06.2018)" in Page(site / "index.html").text
     area = (site / "gebiet" / "viertel" / "101.html").read_text(encoding="utf-8")
-    assert "2018 <small>Stichtag 31.12.2018</small>" in area
+    assert "2018 <small>Stichtag 30.06.2018</small>" in area
 
 
 def test_the_classes_of_an_index_stand_in_the_order_of_their_values(site: Path) -> None:
@@ -558,7 +559,42 @@ def test_quantile_breaks_keep_equal_values_together() -> None:
 
 def test_a_period_says_its_day_only_where_it_is_another() -> None:
     assert format_period("2013", date(2012, 12, 31)) == "2013 (Stichtag 31.12.2012)"
-    assert format_period("2020-12-31", date(2020, 12, 31)) == "31.12.2020"
+    assert format_period("2025-03-01", date(2024, 12, 31)) == "01.03.2025 (bezogen auf den 31.12.2024)"
+    assert format_period("2018/2020", date(2020, 12, 31)) == "2018 bis 2020 (Stichtag 31.12.2020)"
+    for period in ("2020-12-31", "2020", "2020-Q4", "2020-12"):
+        assert "(" not in format_period(period, date(2020, 12, 31))
+
+
+def test_a_profile_explains_the_signs_it_shows(site: Path) -> None:
+    area = Page(site / "gebiet" / "viertel" / "101.html").text
+    assert "Verlauf: steigt gesichert" in area
+    assert "Verlauf: sinkt gesichert" not in area
+
+
+def test_what_stands_beside_a_bar_fits_there() -> None:
+    measures = [
+        Measure(None, "missing", None, "liegt nicht vor: aus anderen Grenzen nicht zuverlässig umzurechnen", ""),
+        Measure(12.5, "unreliable", None, "12,5 %", "eingeschränkt belastbar"),
+    ]
+    rows = charts.bars(["Ost", "West"], measures)["data"]["values"]
+    assert [row["text"] for row in rows] == ["liegt nicht vor", "12,5 %*"]
+    assert rows[1]["full"] == "West: 12,5 % (eingeschränkt belastbar)"
+
+
+def test_the_whole_region_is_no_mark_among_counts(site: Path) -> None:
+    assert "Die Linie zeigt" not in Page(site / "indikator" / "menschen.html").text
+    assert "Die Linie zeigt Musterstadt" in Page(site / "indikator" / "anteil.html").text
+
+
+def test_lines_break_nowhere_between_a_number_and_what_belongs_to_it() -> None:
+    kept = keep_together("Hilfen (§ 28 SGB VIII) am 1. März, 5 % von 20 × 100; im 4. Kapitel 3 Jahre")
+    assert kept.replace("\u00a0", "_") == "Hilfen (§_28 SGB_VIII) am 1._März, 5_% von 20 ×_100; im 4._Kapitel 3 Jahre"
+    assert render_markdown("am 31. Dezember <b>") == "<p>am 31.\u00a0Dezember &lt;b&gt;</p>\n"
+
+
+def test_names_may_break_after_a_slash_and_are_escaped_all_the_same() -> None:
+    assert breakable("Altstadt") == "Altstadt"
+    assert breakable("</th>_<script>") == "&lt;/<wbr>th&gt;_<wbr>&lt;script&gt;"
 
 
 def test_names_with_commas_are_listed_with_semicolons() -> None:
@@ -581,7 +617,7 @@ def test_keys_are_said_in_words() -> None:
 def test_a_status_with_several_reasons_has_one_entry_in_the_legend() -> None:
     hidden = [Measure(None, "missing", None, f"liegt nicht vor: {reason}", "") for reason in ("kurz", "lang", "lang")]
     entries = colour(hidden).legend
-    assert [(entry.label, entry.count) for entry in entries] == [("liegt nicht vor: kurz (1), lang (2)", 3)]
+    assert [(entry.label, entry.count) for entry in entries] == [("liegt nicht vor: kurz (1), lang (2)", None)]
 
 
 def test_palette_gets_darker() -> None:

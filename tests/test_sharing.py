@@ -26,7 +26,7 @@ import yaml
 from frictionless.formats import CsvControl
 from frictionless.resources import TableResource
 
-from dagster_project import cli, contract_forms, declarations, geography, landing, retention, sender, sharing
+from dagster_project import cli, contract_forms, declarations, geography, landing, periods, retention, sender, sharing
 from dagster_project.contract_forms import Days
 from dagster_project.declarations import Contract, Geography, Region
 from dagster_project.declarations.yaml_files import read_file, read_folder
@@ -746,7 +746,7 @@ def compared(path: Path, region: Path, source: str) -> tuple[sender.SenderCheck,
     check = sender.check_delivery(path, region / "contracts" / f"{source}.yml")
     arrival = landing.claimed(path, "", check.contract)
     assert arrival is not None
-    days = Days(arrival.reference_date, landing.last_day(arrival.period))
+    days = Days(arrival.reference_date, periods.last_day(arrival.period))
     theirs, header = frictionless_says(path, contract_forms.table_schema(check.contract, arrival.layout, days))
     return check, {fault.row for fault in check.faults if fault.row}, theirs, header
 
@@ -838,7 +838,7 @@ def test_real_deliveries_are_valid_where_frictionless_says_so(county: Landed) ->
                 continue
             arrival = landing.claimed(path, receipt.municipality, contract)
             assert arrival is not None
-            days = Days(arrival.reference_date, landing.last_day(arrival.period))
+            days = Days(arrival.reference_date, periods.last_day(arrival.period))
             theirs, header = frictionless_says(path, contract_forms.table_schema(contract, arrival.layout, days))
             faults = [f for f in county.faults(receipt) if f.is_quarantined and f.rule not in beyond]
             assert header == [], path

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from dagster_project.reports.measures import Measure
+from dagster_project.reports.measures import SIGNS, Measure
 from dagster_project.reports.vega import ACCENT, COMPARED, INK, SOFT
 from dagster_project.reports.wording import format_period
 
@@ -145,6 +145,13 @@ def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
+def _short(measure: Measure) -> str:
+    """The number with the sign of its caveat, or the status without its reason: what fits beside a name."""
+    if measure.value is None:
+        return measure.text.partition(": ")[0]
+    return measure.text + SIGNS.get(measure.status, "")
+
+
 def bars(names: Sequence[str], measures: Sequence[Measure], emphasised: Sequence[bool] = ()) -> Spec:
     """Horizontal bars from a common zero, the name above each; no bar where there is no value."""
     step = 40
@@ -152,7 +159,7 @@ def bars(names: Sequence[str], measures: Sequence[Measure], emphasised: Sequence
     rows = [
         {
             "row": index, "name": _cut(name, 30), "y": measure.value,
-            "text": _cut(measure.full, 22),
+            "text": _short(measure),
             "full": f"{name}: {measure.full}", "marked": mark, "hidden": measure.value is None,
         }
         for index, (name, measure, mark) in enumerate(zip(names, measures, marked, strict=True))

@@ -14,16 +14,13 @@ from markupsafe import Markup
 from dagster_project.reports import charts, maps, panels
 from dagster_project.reports.errors import PageError
 from dagster_project.reports.kit import Column, Kit
-from dagster_project.reports.measures import Measure
+from dagster_project.reports.measures import SIGNS, Measure
 from dagster_project.reports.queries import Result, Row
 from dagster_project.reports.search import script_json
 from dagster_project.reports.shapes import LOCATOR_TOLERANCE, MAP_UNITS
 from dagster_project.reports.tables import TableComponents
 from dagster_project.reports.vega import CONFIG
 from dagster_project.reports.wording import ascii_name, format_number, format_period
-
-# what stands in a field of a heat map, beside the number or in its place
-SIGNS = {"suppressed": "×", "missing": "–", "not_applicable": "·", "estimated": "°", "unreliable": "*"}
 
 
 class FigureComponents(TableComponents, Kit):
@@ -77,7 +74,7 @@ class FigureComponents(TableComponents, Kit):
             "others": [(path, names[area]) for area, path in paths.items() if area not in asked],
             "legend": colouring.legend,
             "hatchings": sorted({entry.fill for entry in colouring.legend if not entry.fill.startswith("#")}),
-            "left_out": "andere Gebiete" if zoom else "ohne Angabe",
+            "left_out": "andere Gebiete" if len(among or ()) > len(result) else "ohne Angabe",
             "zoomed": zoom,
             "undrawn": len(measures) - len(shapes),
             "view_box": self._site.shapes.part(level, sorted(asked)) if zoom else self._site.shapes.view_box,
@@ -173,6 +170,7 @@ class FigureComponents(TableComponents, Kit):
             return self._note("Es liegt kein Wert vor; ein Diagramm ist nicht möglich.")
         least, most = min(known, key=lambda m: m.value or 0.0), max(known, key=lambda m: m.value or 0.0)
         words = f"{len(known)} von {len(result)} mit Wert: {least.text} bis {most.text}."
+        words += self._explained({measure.status for measure in known})
         names = [str(row["name"]) for row in result]
         spec = charts.bars(names, measures, [bool(row.get("is_comparison")) for row in result])
         return self._vega(spec, result, title, Column("name", "Gebiet", link=link), words)
@@ -246,12 +244,11 @@ class FigureComponents(TableComponents, Kit):
         shown = Column("value", "Wert", "measure", unit=False)
         cells: dict[str, dict[str, tuple[str, int | None]]] = {}
         hrefs: dict[str, str | None] = {}
-        signs: dict[str, str] = {}
+        seen: set[str] = set()
         for entry in result:
             measure = self._measure(shown, entry, result.name)
             sign, group = SIGNS.get(measure.status, ""), None
-            if sign:
-                signs[sign] = self._site.words.word("status", measure.status)
+            seen.add(measure.status)
             if measure.value is not None:
                 group = bisect_left(breaks[str(entry[column])], measure.value) + 1
                 sign = format_number(measure.value, entry.get("decimals")) + sign
@@ -259,7 +256,7 @@ class FigureComponents(TableComponents, Kit):
             hrefs[str(entry[row])] = self._site.href(link, entry, self._root) if link else None
         words = "Je Spalte fünf etwa gleich große Gruppen von niedrig (hell) bis hoch (dunkel). "
         words += "Dunkel bedeutet hoch, nicht ungünstig."
-        words += "".join(f" {sign} {meaning}." for sign, meaning in signs.items())
+        words += self._explained(seen)
         context = {
             "title": title, "first": "Gebiet", "columns": columns.items(), "description": words,
             "file": ascii_name(title).lower(),
@@ -317,6 +314,14 @@ class FigureComponents(TableComponents, Kit):
             "alternative": self.table(result, shown, caption=title), **drawing,
         }  # fmt: skip
         return self._site.fill(kind, context)
+
+    def _explained(self, statuses: set[str]) -> str:
+        """The signs of these statuses in words."""
+        return "".join(
+            f" {sign} {self._site.words.word('status', status)}."
+            for status, sign in SIGNS.items()
+            if status in statuses
+        )
 
     def _note(self, text: str) -> Markup:
         return self._site.fill("alert", {"text": text, "kind": "info"})

@@ -5,11 +5,12 @@ Reads rows of queries; writes nothing. Every text from data is escaped by the te
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from dagster_project.reports.errors import PageError
 from dagster_project.reports.measures import NOTHING, Measure, interval_text, read_measure
@@ -29,7 +30,7 @@ from dagster_project.reports.wording import (
 CSS_CLASSES = {"number": "number", "measure": "number", "interval": "number", "period": "period", "spark": "spark"}
 FORMATS = ("text", "number", "measure", "interval", "period", "day", "keys", "spark", *WORD_GROUPS)
 ARROWS = {"rising": "↗", "falling": "↘", "steady": "→"}
-OPTIONS = ("link", "decimals", "unit", "prefix", "absent", "scale", "sign")
+OPTIONS = ("link", "decimals", "unit", "prefix", "absent", "scale", "sign", "note")
 
 
 class Surroundings(Protocol):
@@ -53,7 +54,8 @@ class Surroundings(Protocol):
 class Column:
     """A table's column: the query's column, its heading and how to show it.
 
-    ``scale`` tints the cells by five groups of equal size, ``sign`` puts a sign before a word, as of a traffic light.
+    ``scale`` tints the cells by five groups of equal size, ``sign`` puts a sign before a word, as of a traffic light,
+    ``note`` names the query's column with a text that stands small behind the value.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Column:
     absent: str = NOTHING
     scale: bool = False
     sign: bool = False
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -134,18 +137,26 @@ class Kit:
             if column.format == "period":
                 return Cell(format_period(value), href, reference_note(value, row.get("reference_date")))
             sign = str(value).lower() if column.sign else ""
-            return Cell(self._text(column, value, row), href, sign=sign)
+            note = str(row[column.note] or "") if column.note else ""
+            return Cell(self._text(column, value, row), href, note, sign=sign)
         except PageError as error:
             raise PageError(f'column "{column.name}": {error.message}', query=query) from None
 
-    def _text(self, column: Column, value: Any, row: Row) -> str:
+    def _text(self, column: Column, value: Any, row: Row) -> str | Markup:
         if column.format in WORD_GROUPS:
             return self._site.words.word(column.format, value)
         if column.format == "number":
             decimals = row.get("decimals", 0) if column.decimals is None else column.decimals
             return format_number(value, decimals)
         formats: dict[str, Callable[[Any], str]] = {"day": format_day, "keys": self._site.words.keys}
-        return formats.get(column.format, as_text)(value)
+        return breakable(formats.get(column.format, as_text)(value))
+
+
+def breakable(text: str) -> str | Markup:
+    """The text with places where a line may break in names such as Rahnsdorf/Hessenwinkel or seu_2024.csv."""
+    if "/" not in text and "_" not in text:
+        return text
+    return Markup(re.sub("([/_])", r"\1<wbr>", str(escape(text))))  # noqa: S704 - escaped before
 
 
 def make_column(name: str, label: str, format: str = "text", **options: Any) -> Column:  # noqa: A002  (the word page authors write)

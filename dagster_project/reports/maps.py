@@ -41,11 +41,14 @@ def quantile_breaks(values: Sequence[float], groups: int = GROUPS) -> list[float
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of a legend: a colour (``#…``) or the name of a hatching, its meaning, the number of areas."""
+    """One line of a legend: a colour (``#…``) or the name of a hatching, its meaning, the number of areas.
+
+    ``count`` is None where the label already says how many areas have which reason.
+    """
 
     fill: str
     label: str
-    count: int
+    count: int | None
 
 
 @dataclass(frozen=True)
@@ -140,13 +143,16 @@ def _status_entries(measures: Sequence[Measure]) -> list[Entry]:
         elif found:
             said = next(iter(found)).partition(": ")[0]
             reasons = [f"{meaning.partition(': ')[2] or said} ({found[meaning]})" for meaning in sorted(found)]
-            entries.append(Entry(status, f"{said}: {', '.join(reasons)}", found.total()))
+            entries.append(Entry(status, f"{said}: {', '.join(reasons)}", None))
     return entries
 
 
 def _describe(measures: Sequence[Measure], values: Sequence[float], number: tuple[int | None, str] | None) -> str:
-    text = f"{format_number(len(values))} von {format_number(len(measures))} Gebieten haben einen Wert"
-    if values and number:
+    verb = "hat" if len(values) == 1 else "haben"
+    text = f"{format_number(len(values))} von {format_number(len(measures))} Gebieten {verb} einen Wert"
+    if len(values) == 1 and number:
+        text += f": {format_number(values[0], number[0])}{number[1]}"
+    elif values and number:
         decimals, unit = number
         low, middle, high = (
             format_number(value, decimals) + unit for value in (min(values), statistics.median(values), max(values))

@@ -13,6 +13,8 @@ from dagster_project.reports.queries import Row
 from dagster_project.reports.wording import HIDDEN_STATUSES, NO_BREAK_SPACE, Words, format_number
 
 NOTHING = "–"
+# what stands beside a number, or in its place, where there is no room for words
+SIGNS = {"suppressed": "×", "missing": "–", "not_applicable": "·", "estimated": "°", "unreliable": "*"}
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 from markdown_it import MarkdownIt
+from markdown_it.common.utils import escapeHtml
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
@@ -22,6 +23,7 @@ from markupsafe import Markup
 from dagster_project import strict_yaml
 from dagster_project.reports.errors import PageError
 from dagster_project.reports.queries import Query
+from dagster_project.reports.wording import keep_together
 
 PARAMETER = re.compile(r"\[(\w+)\]")
 _TEMPLATE = r"\{\{(?:(?!\}\}).)*\}\}|\{%(?:(?!%\}).)*%\}|\{#(?:(?!#\}).)*#\}"
@@ -224,8 +226,18 @@ def _render_template(_: Any, tokens: Sequence[Token], index: int, *__: Any) -> s
     return f"{{#L{tokens[index].meta['line']}#}}{tokens[index].content}"
 
 
+def _keep_together(_: Any, tokens: Sequence[Token], index: int, *__: Any) -> str:
+    return escapeHtml(keep_together(tokens[index].content))
+
+
+def _markdown() -> MarkdownIt:
+    markdown = MarkdownIt("commonmark", {"html": False}).disable("image")
+    markdown.add_render_rule("text", _keep_together)
+    return markdown
+
+
 def _page_markdown() -> MarkdownIt:
-    markdown = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
+    markdown = _markdown().enable("table")
     markdown.inline.ruler.before("escape", "template", _template_inline)
     ends = ["paragraph", "reference", "blockquote", "list"]
     markdown.block.ruler.before("fence", "template", _template_block, {"alt": ends})
@@ -234,7 +246,7 @@ def _page_markdown() -> MarkdownIt:
 
 
 _PAGE_MARKDOWN = _page_markdown()
-_DATA_MARKDOWN = MarkdownIt("commonmark", {"html": False}).disable("image")
+_DATA_MARKDOWN = _markdown()
 
 
 def _prepare_tokens(tokens: Iterable[Token]) -> list[tuple[str, int]]:

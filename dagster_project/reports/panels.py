@@ -43,7 +43,7 @@ def axis(values: Sequence[float]) -> Axis:
 def draw(points: Sequence[charts.Point], breaks: Sequence[date], upward: Axis) -> dict[str, Any]:
     """Marks, bands, stretches, points with their texts, breaks, and the first and the last year of one series."""
     rows = charts.stretches(points, breaks)
-    left = 8 + _LETTER * max(len(text) for _, text in upward.marks)
+    left = 13 + _LETTER * max(len(text) for _, text in upward.marks)
     days = [charts.days(point.day) for point in points]
     reach = (max(days) - min(days)) or 1
     across, high = WIDTH - left - _RIGHT, HEIGHT - _TOP - _BOTTOM

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from dagster_project.reports import maps, sparks, spine
 from dagster_project.reports.errors import PageError
-from dagster_project.reports.kit import ARROWS, Column, Kit
+from dagster_project.reports.kit import ARROWS, Column, Kit, breakable
 from dagster_project.reports.queries import Result, Row
 from dagster_project.reports.wording import format_number, format_period
 
@@ -54,9 +54,15 @@ class ProfileComponents(Kit):
             drawn = self._spine_row(row, lists.get(row["indicator"]), name, shown, link, result.name)
             groups[-1][1].append({**drawn, "spark": sparks.draw(lines.get(row["indicator"], []))})
         context = {
-            "groups": groups, "name": name, "compared": [label for _, label in shown], "colours": maps.palette(5),
+            "groups": groups, "name": name, "heading": breakable(name), "compared": [label for _, label in shown],
+            "colours": maps.palette(5),
             "tones": sorted({row["tone"] for _, rows in groups for row in rows}),
-            "trends": any(row["arrow"] for _, rows in groups for row in rows),
+            "arrows": [
+                (arrow, self._site.words.word("trend", trend))
+                for trend, arrow in ARROWS.items()
+                if any(row["arrow"] == arrow for _, rows in groups for row in rows)
+            ],
+            "middles": _middles([row["spine"] for _, rows in groups for row in rows if row["spine"]], shown),
             "drawn": any(row["spine"] for _, rows in groups for row in rows),
         }  # fmt: skip
         return self._site.fill("spine", context)
@@ -119,6 +125,16 @@ class ProfileComponents(Kit):
             "trend_words": self._site.words.word("trend", trend) if trend else "",
             "conversion": row.get("conversion_class"),
         }  # fmt: skip
+
+
+def _middles(drawn: Sequence[Any], compared: Sequence[tuple[str, str]]) -> list[tuple[str, bool]]:
+    """What the upright lines mean and whether they are dotted, of those that occur."""
+    middles = []
+    if any(picture["compared"] for picture in drawn):
+        middles.append((compared[0][1], False))
+    if not all(picture["compared"] for picture in drawn):
+        middles.append(("Median der Gebiete, wo es keinen Gesamtwert gibt", True))
+    return middles
 
 
 def _read_spread(values: Any) -> spine.Spread | None:

@@ -47,7 +47,8 @@ class TableComponents(Kit):
         if not result:
             return self._empty(result)
         columns = [column for column in columns if not _is_empty_interval(column, result)]
-        result.require([column.name for column in columns] + ([group] if group else []))
+        notes = [column.note for column in columns if column.note]
+        result.require([column.name for column in columns] + notes + ([group] if group else []))
         heads = [(column.label, CSS_CLASSES.get(column.format)) for column in columns]
         breaks = {column.name: self._breaks(column, result) for column in columns if column.scale}
         groups: list[tuple[str | None, list[Line]]] = []

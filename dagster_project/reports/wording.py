@@ -22,6 +22,7 @@ from babel.dates import format_date, format_datetime
 from babel.numbers import NumberPattern, parse_pattern
 
 from dagster_project import strict_yaml
+from dagster_project.periods import last_day
 from dagster_project.reports.errors import PageError, first_line
 
 LOCALE = Locale("de")
@@ -34,6 +35,8 @@ WORD_GROUPS = (
     "trend", "delivery_state", "conversion_class", "comparator", "news",
 )  # fmt: skip
 KEY_LABELS = "key"
+_MONTHS = "Januar|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|November|Dezember"
+_TOGETHER = re.compile(rf"(?<=[§×]) (?=\d)|(?<=SGB) (?=[IVX])|(?<=\d) (?=%)|(?<=\d\.) (?=(?:{_MONTHS}|Kapitel)\b)")
 
 
 @lru_cache(maxsize=65536)
@@ -74,10 +77,22 @@ def format_period(period: str, reference_date: date | None = None) -> str:
 
 
 def reference_note(period: str, reference_date: date | None) -> str:
-    """The day the numbers speak of, or nothing where the period is that day."""
-    if reference_date is None or period == reference_date.isoformat():
+    """The day the numbers speak of, or nothing where the period is that day or ends on it.
+
+    Where the period is another day, the cases are of the period and what they are related to is of the reference date.
+    """
+    if reference_date is None or reference_date == _end(period):
         return ""
+    if len(period) == len("2024-12-31"):
+        return f"bezogen auf den {format_day(reference_date)}"
     return f"Stichtag {format_day(reference_date)}"
+
+
+def _end(period: str) -> date | None:
+    try:
+        return last_day(period)
+    except ValueError:  # a span of two periods has no day of its own
+        return None
 
 
 def _period_text(period: str) -> str:
@@ -103,6 +118,11 @@ def as_text(value: Any) -> str:
     if isinstance(value, date):
         return format_day(value)
     return str(value)
+
+
+def keep_together(text: str) -> str:
+    """Prose whose lines break nowhere between a sign or number and what belongs to it: § 28, × 100, 5 %, 1. März."""
+    return _TOGETHER.sub(NO_BREAK_SPACE, text)
 
 
 def listing(names: Sequence[str]) -> str:
