@@ -25,6 +25,7 @@ from markupsafe import Markup
 from dagster_project.reports import outline, paged
 from dagster_project.reports.components import Components
 from dagster_project.reports.errors import PageError
+from dagster_project.reports.kit import breakable
 from dagster_project.reports.pages import PARAMETER, Page, read_page, render_markdown
 from dagster_project.reports.queries import Database, Query, Result, Row, read_expected, resolve
 from dagster_project.reports.shapes import Shapes
@@ -83,7 +84,7 @@ class Site:
         }
         loader = jinja2.FileSystemLoader(folder / "templates")
         self._templates = jinja2.Environment(loader=loader, autoescape=True, auto_reload=False, **strict)
-        self._templates.filters["number"] = format_number
+        self._templates.filters.update(number=format_number, breakable=breakable)
         self._texts = ImmutableSandboxedEnvironment(autoescape=True, finalize=_finalize, **strict)
         self._texts.filters.update(
             number=format_number,
