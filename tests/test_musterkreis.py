@@ -108,6 +108,30 @@ def test_every_hidden_count_equals_the_truth(released: RegionData) -> None:
     assert different == 0
 
 
+def test_an_area_with_few_people_shows_nothing_but_how_many_they_are(marts: duckdb.DuckDBPyConnection) -> None:
+    """But for what others have published: results of elections."""
+    few = declarations.load(Project(ROOT), REGION).region.disclosure.minimum_population
+    hidden, shown = marts.execute(
+        """
+        with people as (
+            select * from mart_indicator_value
+            where indicator = 'population' and breakdown = 'total' and value < ? and area not like '%-ohne'
+        )
+
+        select
+            count(*) filter (where v.status = 'suppressed'), list(distinct v.indicator) filter (where v.value is not null)
+        from mart_indicator_value as v
+        inner join people as p
+            on v.geography = p.geography and v.edition = p.edition and v.level = p.level and v.area = p.area
+            and v.reference_date = p.reference_date
+        where v.conversion_class is null
+        """,
+        [few],
+    ).fetchall()[0]
+    assert hidden > 100
+    assert set(shown) == {"population", "population_change"}
+
+
 def test_no_audience_can_find_out_what_is_hidden(released: RegionData, soiled: RegionData) -> None:
     """The public, and each municipality with its own numbers: nothing is exposed, clean or soiled."""
     for data, audiences in ((released, 1 + 8), (soiled, 1)):

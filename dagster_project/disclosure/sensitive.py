@@ -126,19 +126,23 @@ def _zeros_are_printed(declared: Declarations, column: Column) -> bool:
 
 
 def _hide_small_areas(declared: Declarations, sheet: Sheet, hidden: Booleans, rise: Integers, fall: Integers) -> None:
-    """In areas with too few residents every count but the residents is hidden, by at least the threshold each way."""
+    """In areas with too few residents every count but the residents is hidden, those above zero by at least the threshold
+    each way. What no address places lies in no area: there the thresholds alone hold.
+    """
     rule = declared.region.disclosure
     if not rule.minimum_population:
         return
+    placed = ~sheet.areas["is_unallocated"].to_numpy(bool)
     for place, column in enumerate(sheet.columns):
         if sheet.rests[place] or sheet.public[place] or column.measure == declared.region.population:
             continue
         residents = Column(declared.region.population, column.day, column.years)
         if residents not in sheet.columns:
             continue
-        few = sheet.value[:, sheet.place(residents)] < rule.minimum_population
-        few &= sheet.given[:, sheet.place(residents)] & sheet.printable[:, place] & (sheet.value[:, place] > 0)
-        hidden[:, place] |= few
+        few = placed & (sheet.value[:, sheet.place(residents)] < rule.minimum_population)
+        few &= sheet.given[:, sheet.place(residents)] & sheet.printable[:, place]
+        hidden[:, place] |= few if not _zeros_are_printed(declared, column) else few & (sheet.value[:, place] > 0)
+        few &= sheet.value[:, place] > 0
         rise[:, place] = np.maximum(rise[:, place], np.where(few, rule.numerator, 0))
         fall[:, place] = np.maximum(fall[:, place], np.where(few, np.minimum(rule.numerator, sheet.value[:, place]), 0))
 

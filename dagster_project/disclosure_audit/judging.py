@@ -73,6 +73,7 @@ def declared_rule(declared: Declarations, published: Published, truth: Truth, la
     part_of = {item.rest: published.measures[item.parts[0]][0] for item in published.remainders}
     threshold, floor = np.zeros(len(published.measures)), np.zeros(len(published.measures))
     each_way = np.zeros(truth.value.shape)
+    placed = ~published.areas["is_unallocated"].to_numpy(bool)
     replaced = np.array([declared.replacement_of(name) is not None for name, _, _ in published.measures], bool)
     for item in published.remainders:
         replaced[item.rest] = replaced[[item.whole, *item.parts]].any()
@@ -88,7 +89,7 @@ def declared_rule(declared: Declarations, published: Published, truth: Truth, la
         residents = (declared.region.population, day, years)
         if name != declared.region.population and residents in published.measures:
             number = truth.value[:, published.measures.index(residents)]
-            few = (number < rule.minimum_population) & (truth.value[:, place] > 0)
+            few = placed & (number < rule.minimum_population) & (truth.value[:, place] > 0)
             each_way[few, place] = rule.numerator
         if name in declared.value_sums and not replaced[place]:
             needed = _needed_by_sum(declared, published, truth, place, largest)
