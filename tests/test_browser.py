@@ -25,6 +25,7 @@ FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
+PAPER = 687  # px: an A4 page less its margins
 PAGE_TYPES = (
     "index.html", "gebiete.html", "indikatoren.html", "berichte.html", "gebiet/viertel/101.html",
     "gebiet/stadt/05.html", "indikator/anteil.html", "indikator/lage.html", "gemeindeprofil/05.html",
@@ -406,5 +407,9 @@ def pages_of(pdf: bytes) -> int:
 def test_a_profile_is_printed_on_two_pages_at_most(site: Path, tab: Any) -> None:
     tab.goto(address(site, "gebiet/viertel/101.html"))
     assert 1 <= pages_of(tab.pdf(prefer_css_page_size=True)) <= 2
+    tab.set_viewport_size({"width": PAPER, "height": 1000})
+    tab.emulate_media(media="print")
+    assert tab.evaluate("document.documentElement.scrollWidth") <= PAPER  # else all of it is printed smaller
+    tab.emulate_media(media="screen")
     tab.goto(address(site, "faktencheck-kinderarmut.html"))
     assert pages_of(tab.pdf(prefer_css_page_size=True)) <= 2
