@@ -119,7 +119,8 @@ def test_an_area_with_few_people_shows_nothing_but_how_many_they_are(marts: duck
         )
 
         select
-            count(*) filter (where v.status = 'suppressed'), list(distinct v.indicator) filter (where v.value is not null)
+            count(*) filter (where v.status = 'suppressed'),
+            list(distinct v.indicator) filter (where v.value is not null)
         from mart_indicator_value as v
         inner join people as p
             on v.geography = p.geography and v.edition = p.edition and v.level = p.level and v.area = p.area

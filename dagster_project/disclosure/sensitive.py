@@ -126,8 +126,10 @@ def _zeros_are_printed(declared: Declarations, column: Column) -> bool:
 
 
 def _hide_small_areas(declared: Declarations, sheet: Sheet, hidden: Booleans, rise: Integers, fall: Integers) -> None:
-    """In areas with too few residents every count but the residents is hidden, those above zero by at least the threshold
-    each way. What no address places lies in no area: there the thresholds alone hold.
+    """In areas with too few residents every count but the residents is hidden.
+
+    Those above zero stay open by at least the threshold each way. What no address places lies in no area: there the
+    thresholds alone hold.
     """
     rule = declared.region.disclosure
     if not rule.minimum_population:
