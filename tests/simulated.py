@@ -46,6 +46,34 @@ def views(data: RegionData) -> duckdb.DuckDBPyConnection:
     return connection
 
 
+def shown_in_small_areas(data: RegionData, region: str) -> tuple[int, set[str]]:
+    """How many values are hidden where fewer people live than is declared, and which indicators are shown there.
+
+    Without those that were carried over from other boundaries, which have a protection of their own.
+    """
+    few = declarations.load(Project(ROOT), region).region.disclosure.minimum_population
+    query = """
+        with people as (
+            select v.*
+            from mart_indicator_value as v
+            inner join mart_area as a
+                on v.geography = a.geography and v.edition = a.edition and v.level = a.level and v.area = a.area
+            where v.indicator = 'population' and v.breakdown = 'total' and v.value < ? and not a.is_unallocated
+        )
+
+        select
+            count(*) filter (where v.status = 'suppressed'),
+            list(distinct v.indicator) filter (where v.value is not null)
+        from mart_indicator_value as v
+        inner join people as p
+            on v.geography = p.geography and v.edition = p.edition and v.level = p.level and v.area = p.area
+            and v.reference_date = p.reference_date
+        where v.conversion_class is null
+        """
+    hidden, shown = views(data).execute(query, [few]).fetchall()[0]
+    return hidden, set(shown)
+
+
 def sides(region: str) -> list[tuple[str, str, str]]:
     """Indicator, numerator or denominator, and the measure that stands there, where one year makes one value."""
     declared = declarations.load(Project(ROOT), region)

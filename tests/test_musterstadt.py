@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from simulated import BESIDE_TRUTH, demo, hidden_counts, sides, views
+from simulated import BESIDE_TRUTH, demo, hidden_counts, shown_in_small_areas, sides, views
 
 from dagster_project import cli, declarations, disclosure_audit
 from dagster_project.settings import RegionData, project
@@ -42,6 +42,12 @@ def test_every_hidden_count_equals_the_truth(released: RegionData) -> None:
     compared, different = hidden_counts(released)
     assert compared > 200
     assert different == 0
+
+
+def test_an_area_with_few_people_shows_nothing_but_how_many_they_are(released: RegionData) -> None:
+    hidden, shown = shown_in_small_areas(released, REGION)
+    assert hidden > 100
+    assert shown == {"population", "population_change"}
 
 
 def test_nobody_can_find_out_what_is_hidden(released: RegionData) -> None:

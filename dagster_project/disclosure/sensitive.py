@@ -138,7 +138,7 @@ def _hide_small_areas(declared: Declarations, sheet: Sheet, hidden: Booleans, ri
     for place, column in enumerate(sheet.columns):
         if sheet.rests[place] or sheet.public[place] or column.measure == declared.region.population:
             continue
-        residents = Column(declared.region.population, column.day, column.years)
+        residents = Column(declared.region.population, column.day)  # also for what is summed over years
         if residents not in sheet.columns:
             continue
         few = placed & (sheet.value[:, sheet.place(residents)] < rule.minimum_population)

@@ -77,7 +77,7 @@ def declared_rule(declared: Declarations, published: Published, truth: Truth, la
     replaced = np.array([declared.replacement_of(name) is not None for name, _, _ in published.measures], bool)
     for item in published.remainders:
         replaced[item.rest] = replaced[[item.whole, *item.parts]].any()
-    for place, (name, day, years) in enumerate(published.measures):
+    for place, (name, day, _) in enumerate(published.measures):
         sources = declared.sources_of.get(part_of.get(place, name), ())
         if not sources or all(declared.contracts[source].publication == "already_public" for source in sources):
             continue
@@ -86,7 +86,7 @@ def declared_rule(declared: Declarations, published: Published, truth: Truth, la
             continue
         threshold[place] = smallest.get(name, 0)
         floor[place] = float(all(rule.zeros_of(source) == "always_printed" for source in sources))
-        residents = (declared.region.population, day, years)
+        residents = (declared.region.population, day, 1)  # of that day, also for what is summed over years
         if name != declared.region.population and residents in published.measures:
             number = truth.value[:, published.measures.index(residents)]
             few = placed & (number < rule.minimum_population) & (truth.value[:, place] > 0)
