@@ -163,7 +163,7 @@ def test_the_catalogue_of_a_town_names_the_town(packages: Path, shapes: rdflib.G
         ('"dcat:accessURL"', '"dcat:downloadURL"', DCAT.accessURL),
         ("districtKey/05399", "districtKey/Kreis", DCATDE.politicalGeocodingURI),
         ("xsd:hexBinary", "xsd:string", SPDX.checksumValue),
-        ('"2018-12-31"', '"31.12.2018"', None),
+        ('"2018-06-30"', '"30.06.2018"', None),
     ],
 )
 def test_the_shapes_find_what_is_wrong(
