@@ -126,7 +126,8 @@ class Disclosure(Declared):
     """The rule of a region; on unless a reason to switch it off is declared, which every run logs.
 
     A count above zero and below its threshold is sensitive: a numerator, a remainder (denominator less numerator) or a
-    denominator. Areas with fewer residents than `minimum_population` show no other count.
+    denominator. Areas with fewer residents than `minimum_population` show no other count of a day on which residents
+    are counted, nor what is summed over the years until then.
     """
 
     numerator: Threshold = 3

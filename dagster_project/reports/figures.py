@@ -69,13 +69,14 @@ class FigureComponents(TableComponents, Kit):
         ]
         if not shapes:
             return self._note("Zu diesen Gebieten liegen keine Grenzen vor; eine Karte ist nicht möglich.")
+        elsewhere = len(among or ()) > len(result)  # the others are another part's, not without a value
         drawing = {
             "shapes": _merged(shapes) if small else shapes,
             "others": [(path, names[area]) for area, path in paths.items() if area not in asked],
             "legend": colouring.legend,
             "hatchings": sorted({entry.fill for entry in colouring.legend if not entry.fill.startswith("#")}),
-            "left_out": "andere Gebiete" if len(among or ()) > len(result) else "ohne Angabe",
-            "zoomed": zoom,
+            "left_out": "andere Gebiete" if elsewhere else "ohne Angabe",
+            "elsewhere": elsewhere,
             "undrawn": len(measures) - len(shapes),
             "view_box": self._site.shapes.part(level, sorted(asked)) if zoom else self._site.shapes.view_box,
             "small": small,
