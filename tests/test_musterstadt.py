@@ -50,6 +50,16 @@ def test_an_area_with_few_people_shows_nothing_but_how_many_they_are(released: R
     assert shown == {"population", "population_change"}
 
 
+def test_in_an_area_with_few_people_every_count_is_hidden_and_what_is_summed_over_years(released: RegionData) -> None:
+    few = declarations.load(project(), REGION).region.disclosure.minimum_population
+    areas = views(released).sql(f"select {', '.join(AREA)} from mart_area where not is_unallocated").df()
+    counts = read_frame(released.protection / "count.parquet").query("is_given").merge(areas, on=AREA)
+    people = counts[(counts["measure"] == "population") & (counts["years"] == 1) & (counts["value"] < few)]
+    there = counts[counts["measure"] != "population"].merge(people[[*AREA, "reference_date"]])
+    assert len(there[there["years"] > 1]) > 10
+    assert there["is_hidden"].all()
+
+
 def test_nobody_can_find_out_what_is_hidden(released: RegionData) -> None:
     audits = views(released).sql(f"from '{released.current}/parquet/mart_disclosure_audit.parquet'").df()
     assert len(audits)

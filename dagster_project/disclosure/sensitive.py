@@ -143,10 +143,12 @@ def _hide_small_areas(declared: Declarations, sheet: Sheet, hidden: Booleans, ri
             continue
         few = placed & (sheet.value[:, sheet.place(residents)] < rule.minimum_population)
         few &= sheet.given[:, sheet.place(residents)] & sheet.printable[:, place]
-        hidden[:, place] |= few if not _zeros_are_printed(declared, column) else few & (sheet.value[:, place] > 0)
+        least = int(_zeros_are_printed(declared, column))  # where zeros are always printed, none of the hidden is one
+        hidden[:, place] |= few & (sheet.value[:, place] >= least)
         few &= sheet.value[:, place] > 0
         rise[:, place] = np.maximum(rise[:, place], np.where(few, rule.numerator, 0))
-        fall[:, place] = np.maximum(fall[:, place], np.where(few, np.minimum(rule.numerator, sheet.value[:, place]), 0))
+        reach = np.minimum(rule.numerator, sheet.value[:, place] - least)
+        fall[:, place] = np.maximum(fall[:, place], np.where(few, reach, 0))
 
 
 # ---------------------------------------------------------------- sums of values
