@@ -69,8 +69,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("status", _status, "Deliveries, findings and the release in force.")
     add("releases", _releases, "All releases of a region.")
-    add("restore", _restore, "Put an earlier release in force again.", reads=False).add_argument(
-        "release", metavar="ID"
+    restore = add("restore", _restore, "Put an earlier release in force again.", reads=False)
+    restore.add_argument("release", metavar="ID")
+    restore.add_argument(
+        "--show-again-because",
+        metavar="REASON",
+        default="",
+        help="why values that a later release withholds may return",
     )
     add("diff", _diff, "What changed between two releases.").add_argument("release", nargs=2, metavar="ID")
     pages = add("reports", _reports, "Render the pages of the release in force; only what changed anew.", reads=False)
@@ -396,7 +401,7 @@ def _restore(options: argparse.Namespace) -> int:
     from dagster_project import release
 
     try:
-        restored = release.restore(region_data(options.region), options.release)
+        restored = release.restore(region_data(options.region), options.release, options.show_again_because)
     except release.ReleaseError as error:
         print(error, file=sys.stderr)
         return WRONG_INPUT

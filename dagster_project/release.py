@@ -57,7 +57,7 @@ CELL = "geography, edition, level, area, period, indicator, breakdown"
 
 
 class ReleaseError(Exception):
-    """A release that cannot be made or found."""
+    """A release that cannot be made, found or put back."""
 
 
 @dataclass(frozen=True)
@@ -155,11 +155,62 @@ def releases(data: RegionData) -> list[dict[str, Any]]:
     return [{**manifest, "in_force": standing is not None and standing.id == manifest["id"]} for manifest in ordered]
 
 
-def restore(data: RegionData, release: str) -> Release:
-    """Put an earlier release in force again. Raises `ReleaseError` if there is none of that id."""
+def restore(data: RegionData, release: str, show_again_because: str = "") -> Release:
+    """Put an earlier release in force again.
+
+    Raises `ReleaseError` if there is none of that id, and where it shows values that a later one withholds, unless a
+    reason is given; that goes into the region's log of restored releases.
+    """
     path = _find(data, release)
+    withheld = _withheld_since(data, path)
+    if withheld and not show_again_because:
+        named = ", ".join(f"{indicator} ({number})" for indicator, number in withheld.items())
+        raise ReleaseError(
+            f"{release} zeigt {sum(withheld.values())} Werte, die eine spätere Veröffentlichung zurückhält: {named}. "
+            "Sie stünden wieder in allen Tabellen und Seiten. Ist das zu verantworten, nennen Sie den Grund mit "
+            "--show-again-because; sonst bleibt die geltende Veröffentlichung."
+        )
+    standing = current(data)
+    log = read_json(data.restored) if data.restored.is_file() else []
+    entry = {
+        "restored_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "release": release,
+        "instead_of": standing.id if standing else None,
+        "shown_again": withheld,
+        "because": show_again_because,
+    }
+    write_json([*log, entry], data.restored)
     _flip(data, path)
     return Release(release, path, created=False)
+
+
+def _withheld_since(data: RegionData, path: Path) -> dict[str, int]:
+    """How many values of a release any later one withholds, by indicator."""
+    made_at = read_json(path / "manifest.json")["created_at"]
+    cube = "mart_indicator_value.parquet"
+    later = [
+        str(other / "parquet" / cube)
+        for other in _published(data)
+        if other != path and read_json(other / "manifest.json")["created_at"] >= made_at
+    ]
+    if not later:
+        return {}
+    with connect() as connection:
+        rows = connection.execute(
+            f"""
+            with withheld as (
+                select distinct {CELL} from read_parquet($later) where status = 'suppressed'
+            )
+            select indicator, count(*)
+            from read_parquet($own) as own
+            semi join withheld using ({CELL})
+            where own.value is not null or own.class is not null
+            group by indicator
+            order by indicator
+            """,
+            {"later": later, "own": str(path / "parquet" / cube)},
+        ).fetchall()
+    return dict(rows)
 
 
 def compare(data: RegionData, one: str, other: str) -> dict[str, Any]:

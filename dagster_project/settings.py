@@ -132,6 +132,11 @@ class RegionData:
         return self.root / "ledger"
 
     @property
+    def restored(self) -> Path:
+        """Which releases were put back in force, when and why (written by `release`)."""
+        return self.root / "restored.json"
+
+    @property
     def warehouse(self) -> Path:
         """The DuckDB file that only dbt opens."""
         return self.root / "warehouse.duckdb"

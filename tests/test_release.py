@@ -214,6 +214,32 @@ def test_restore_puts_an_earlier_release_in_force(data: RegionData) -> None:
         release.restore(data, "../releases/" + first)
 
 
+def test_a_release_that_shows_what_a_later_one_withholds_comes_back_only_with_a_reason(data: RegionData) -> None:
+    """Also where the release in force does not know the value at all: what was ever withheld after it counts."""
+    first = data.current.resolve().name
+    cube = data.marts / "mart_indicator_value.parquet"
+    arguments: dict[str, Any] = {"descriptions": DESCRIPTIONS, "audit": lambda parquet: [], "render": write_page}
+    rows = f"(select * from read_parquet('{data.current}/parquet/{cube.name}'))"
+    hidden = f"select * replace (null as value, 'suppressed' as status) from {rows} where area = '2'"
+    duckdb.execute(f"copy (select * from {rows} where area <> '2' union all {hidden}) to '{cube}' (format parquet)")
+    second = release.publish(data, inputs={"version": 2}, **arguments).id
+    write_marts(data, [1.5, 2.5])
+    third = release.publish(data, inputs={"version": 3}, **arguments).id
+
+    with pytest.raises(release.ReleaseError, match=r"1 Werte.*i \(1\).*--show-again-because"):
+        release.restore(data, first)
+    assert data.current.resolve().name == third
+    release.restore(data, second)
+    release.restore(data, first, "Ratsbeschluss")
+    assert data.current.resolve().name == first
+    log = json.loads(data.restored.read_text())
+    assert [(entry["release"], entry["instead_of"], entry["shown_again"], entry["because"]) for entry in log] == [
+        (second, third, {}, ""),
+        (first, second, {"i": 1}, "Ratsbeschluss"),
+    ]
+    assert stat.S_IMODE(data.restored.stat().st_mode) == 0o600
+
+
 def news(data: RegionData) -> list[Any]:
     with duckdb.connect(str(data.current / "marts.duckdb"), read_only=True) as connection:
         return connection.execute("select * from mart_news order by all").fetchall()
