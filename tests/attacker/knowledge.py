@@ -1,0 +1,214 @@
+"""What an audience knows, as a system of equations over counts of people in the finest areas.
+
+Every printed count is a number or an interval for the sum of the finest areas, years and groups it stands for. Which
+groups are parts of which says `definitions`. A municipality knows its own counts besides. Reads and writes nothing.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from attacker import definitions
+from attacker.declared import Declared
+from attacker.integers import System
+from attacker.released import Printed, Release, Span
+
+Area = tuple[str, str]
+NO_ONE = "nobody"  # a delivery that did not change
+
+
+class Count(NamedTuple):
+    """People of a measure in an area, over the years of a span, by the deliveries it was counted from."""
+
+    area: Area
+    span: Span
+    measure: str
+    version: str = NO_ONE
+
+
+class Band(NamedTuple):
+    """Residents between two ages no two measures cut further."""
+
+    area: Area
+    day: str
+    low: float
+    high: float
+    version: str = NO_ONE
+
+
+class Rest(NamedTuple):
+    """Who belongs to a whole and to none of its parts."""
+
+    area: Area
+    day: str
+    whole: str
+    parts: tuple[str, ...]
+    version: str = NO_ONE
+
+
+@dataclass
+class Areas:
+    """Which areas lie below which."""
+
+    children: dict[Area, list[Area]]
+    leaves: list[Area]
+    municipality: dict[Area, str | None]
+    unallocated: set[Area]
+    _below: dict[Area, list[Area]] = field(default_factory=dict)
+
+    @staticmethod
+    def of(release: Release) -> Areas:
+        frame = release.areas
+        every = list(zip(frame["level"], frame["area"], strict=True))
+        return Areas(
+            release.children, release.leaves, dict(zip(every, frame["municipality"], strict=True)),
+            {area for area, is_one in zip(every, frame["is_unallocated"], strict=True) if is_one},
+        )  # fmt: skip
+
+    def below(self, area: Area) -> list[Area]:
+        """The finest areas of an area."""
+        if area not in self._below:
+            children = self.children.get(area, [])
+            self._below[area] = [leaf for child in children for leaf in self.below(child)] or [area]
+        return self._below[area]
+
+
+@dataclass
+class Knowledge:
+    """The system, while it is written."""
+
+    declared: Declared
+    areas: Areas
+    system: System = field(default_factory=System)
+    _made: set[Count] = field(default_factory=set)
+    _parts_made: set[tuple[Area, str, str]] = field(default_factory=set)
+
+    def add(self, facts: Iterable[Printed], version: str = NO_ONE) -> None:
+        """Note counts that are printed."""
+        for fact in facts:
+            name = self.count(fact.area, fact.span, fact.measure, version)
+            self.system.bound(name, fact.low, fact.high)
+
+    def count(self, area: Area, span: Span, measure: str, version: str = NO_ONE) -> Count:
+        """The name of a count, with the rows that tie it to the counts it is made of."""
+        name = Count(area, span, measure, version)
+        if name in self._made:
+            return name
+        self._made.add(name)
+        children = self.areas.children.get(area, [])
+        if children:
+            self.system.total(name, [self.count(child, span, measure, version) for child in children])
+        elif span.years > 1:
+            self.system.total(name, [self.count(area, single, measure, version) for single in span.single()])
+        else:
+            self.system.unknown(name)
+        return name
+
+    def relate(self) -> None:
+        """Tie measures of one finest area and day to each other; called when all that is printed is noted."""
+        met: dict[tuple[Area, str, str], set[str]] = {}
+        for name in self._made:
+            if name.span.years == 1 and name.area not in self.areas.children:
+                met.setdefault((name.area, name.span.day, name.version), set()).add(name.measure)
+        relations = self.relations({measure for measures in met.values() for measure in measures})
+        for (area, day, version), measures in met.items():
+            self._ages(area, day, version, measures)
+            for whole, parts in relations:
+                if measures.issuperset((whole, *parts)) and self._holds(area, whole, parts):
+                    names = [Count(area, Span(day, 1), part, version) for part in parts]
+                    self.system.total(
+                        Count(area, Span(day, 1), whole, version), [*names, Rest(area, day, whole, parts, version)]
+                    )
+            self._value_sums(area, day, version, measures)
+
+    def relations(self, measures: set[str]) -> list[tuple[str, tuple[str, ...]]]:
+        """Wholes with their parts among these measures: by definition, and where an indicator is a share of people."""
+        found = [
+            (whole, tuple(part for part in parts if part in measures))
+            for whole, parts in definitions.PARTS
+            if whole in measures
+        ]
+        for indicator in self.declared.indicators.values():
+            if indicator.is_part_of_whole and indicator.denominator in measures and indicator.numerator in measures:
+                pair = {indicator.numerator, indicator.denominator}
+                if not pair <= definitions.AGES.keys():
+                    found.append((str(indicator.denominator), (indicator.numerator,)))
+        return list(dict.fromkeys((whole, parts) for whole, parts in found if parts))
+
+    def _holds(self, area: Area, whole: str, parts: tuple[str, ...]) -> bool:
+        """What no address places is not the same people in two sources."""
+        sources = {self.declared.source_of[measure] for measure in (whole, *parts)}
+        return area not in self.areas.unallocated or len(sources) == 1
+
+    def bands(self, measures: set[str], day: str) -> list[tuple[float, float]]:
+        """The ages between which no measure tells residents apart."""
+        ends = {end for measure in measures & definitions.AGES.keys() for end in self.ages(measure, day)}
+        cuts = sorted(ends)
+        return list(itertools.pairwise(cuts))
+
+    def ages(self, measure: str, day: str) -> tuple[float, float]:
+        low, high = definitions.AGES[measure]
+        retirement = self.declared.retirement(int(day[:4]))
+        ends = [retirement if end == definitions.RETIREMENT else end for end in (low, high)]
+        return float(ends[0] or 0), float(definitions.OLDEST if ends[1] is None else ends[1])
+
+    def _ages(self, area: Area, day: str, version: str, measures: set[str]) -> None:
+        bands = self.bands(measures, day)
+        for measure in measures & definitions.AGES.keys():
+            low, high = self.ages(measure, day)
+            inside = [Band(area, day, *band, version) for band in bands if low <= band[0] and band[1] <= high]
+            self.system.total(Count(area, Span(day, 1), measure, version), inside)
+
+    def _value_sums(self, area: Area, day: str, version: str, measures: set[str]) -> None:
+        """Years of age lie between those of the youngest and the oldest of each band."""
+        if not measures.issuperset({"age_sum", "population"}):
+            return
+        total = Count(area, Span(day, 1), "age_sum", version)
+        bands = [Band(area, day, *band, version) for band in self.bands(measures, day)]
+        self.system.row({total: 1.0} | {band: -float(int(band.low)) for band in bands if band.low}, 0.0, float("inf"))
+        oldest = {band: -float(int(-(-band.high // 1)) - 1) for band in bands}
+        self.system.row({total: 1.0} | oldest, float("-inf"), 0.0)
+
+    def know(self, municipality: str, truth: Mapping[tuple[Area, str, str], int]) -> None:
+        """A municipality's own counts, all of them and for each year; called last."""
+        for name in list(self.system.names):
+            if self.areas.municipality.get(name.area) != municipality or name.area in self.areas.children:
+                continue
+            value = counted(self, name, truth)
+            if value is not None:
+                self.system.bound(name, value, value)
+
+
+def counted(knowledge: Knowledge, name: Count | Band | Rest, truth: Mapping[tuple[Area, str, str], int]) -> int | None:
+    """What is behind a name in truth; None where the truth does not tell it."""
+    if isinstance(name, Count):
+        singles = [
+            truth.get((leaf, single.day, name.measure))
+            for leaf in knowledge.areas.below(name.area)
+            for single in name.span.single()
+        ]
+        return None if None in singles else sum(single for single in singles if single is not None)
+    if isinstance(name, Rest):
+        whole = truth.get((name.area, name.day, name.whole))
+        parts = [truth.get((name.area, name.day, part)) for part in name.parts]
+        return None if whole is None or None in parts else whole - sum(part for part in parts if part is not None)
+    younger = [_younger(knowledge, name, end, truth) for end in (name.low, name.high)]
+    return None if younger[0] is None or younger[1] is None else younger[1] - younger[0]
+
+
+def _younger(knowledge: Knowledge, band: Band, end: float, truth: Mapping[tuple[Area, str, str], int]) -> int | None:
+    """How many residents are younger than an age, from any measure that ends or begins there."""
+    if end == 0:
+        return 0
+    everybody = truth.get((band.area, band.day, "population"))
+    for measure in definitions.AGES:
+        low, high = knowledge.ages(measure, band.day)
+        value = truth.get((band.area, band.day, measure))
+        if value is not None and low == 0 and high == end:
+            return value
+        if value is not None and everybody is not None and low == end and high == definitions.OLDEST:
+            return everybody - value
+    return None

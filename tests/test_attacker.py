@@ -1,0 +1,260 @@
+"""The attacker itself: beside brute force, and on small tables in which a leak of each kind was planted.
+
+Reads and writes nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+from attacker import audience
+from attacker.integers import Contradiction, Interval, System
+from attacker.judge import Finding, Judge
+from attacker.knowledge import Area, Count
+from attacker.released import Span
+from attacker.small_world import DAYS, GEMEINDEN, LEAVES, World
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+A1, A2, A_OHNE, B1, _, B_OHNE = LEAVES
+LAST = Span(DAYS[-1], 1)
+
+
+def test_the_attacker_uses_no_code_of_the_project() -> None:
+    """What protection and audit get wrong must not be wrong here for the same reason."""
+    files = sorted((Path(__file__).parent / "attacker").glob("*.py"))
+    names = {
+        name
+        for path in files
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for name in (
+            [node.module or ""] if isinstance(node, ast.ImportFrom)
+            else [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        )
+    }  # fmt: skip
+    assert len(files) > 5
+    assert not {name for name in names if name.startswith("dagster_project")}
+
+
+# ---------------------------------------------------------------- beside brute force
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6))
+def test_ends_are_those_of_all_tables_that_fit(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    size, most = 4, 4
+    truth = random.integers(0, most + 1, size)
+    system = System()
+    tables = np.array(list(itertools.product(range(most + 1), repeat=size)))
+    for place in range(size):
+        system.bound(place, 0, most)
+    for _ in range(random.integers(1, 5)):
+        factors = random.integers(-2, 3, size)
+        slack = int(random.integers(0, 2))
+        system.row({p: float(f) for p, f in enumerate(factors) if f}, truth @ factors - slack, truth @ factors + slack)
+        sums = tables @ factors
+        tables = tables[(sums >= truth @ factors - slack) & (sums <= truth @ factors + slack)]
+    solved = system.solved()
+    for place in range(size):
+        column = tables[:, place]
+        assert solved.interval({place: 1.0}) == Interval(column.min(), column.max())
+    pair = tables[:, 0] + tables[:, 1]
+    low, high = solved.interval({0: 1.0, 1: 1.0})
+    assert (low, high) == (pair.min(), pair.max())
+
+
+def test_what_fits_no_table_is_a_contradiction() -> None:
+    system = System()
+    system.bound("a", 0, 1)
+    system.bound("b", 0, 1)
+    system.row({"a": 2.0, "b": 2.0}, 3, 3)
+    with pytest.raises(Contradiction):
+        system.solved().interval({"a": 1.0})
+
+
+FEW = 2  # children of the whole municipality in all years, so that every table can be written down
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(0, 10**6))
+def test_single_years_behind_printed_sums_are_bounded_as_brute_force_bounds_them(seed: int) -> None:
+    """Two areas and what no address places, four years, a part and its whole: every table, one by one."""
+    random = np.random.default_rng(seed)
+    world = World(("obesity",))
+    for measure in ("examined", "examined_obesity"):
+        world.fill(measure, lambda: 0)
+    for day in random.permutation(DAYS)[:FEW]:
+        leaf = LEAVES[random.integers(0, 3)]
+        world.counts[leaf, day, "examined"] = 1
+        world.counts[leaf, day, "examined_obesity"] = int(random.integers(0, 2))
+    hidden = [row for row in world.rows() if row[0] in (A1, A2) and random.random() < 0.5]
+    known = audience.informed(world.declared, world.release(hidden), {})
+    solved = known.system.solved()
+    for area in (A1, A2, A_OHNE):
+        expected = brute_force(world, hidden, area)
+        for measure in ("examined", "examined_obesity"):
+            for day in DAYS:
+                found = solved.interval({Count(area, Span(day, 1), measure): 1.0})
+                assert found == expected[measure, day], (area, measure, day, hidden)
+
+
+def brute_force(world: World, hidden: list[tuple[Area, Span, str]], area: Area) -> dict[tuple[str, str], Interval]:
+    """The least and the most of each count of an area, over all tables of its municipality that fit."""
+    pairs = [(whole, part) for whole in range(FEW + 1) for part in range(whole + 1)]
+    years = np.array(list(itertools.product(pairs, repeat=len(DAYS))))  # table, year, measure
+    sums = np.stack(
+        [years[:, start : start + 3].sum(axis=1) for start in range(len(DAYS) - 2)], axis=1
+    )  # table, window, measure
+    wanted = {leaf: np.full((len(DAYS) - 2, 2), -1) for leaf in LEAVES[:3]}
+    spans = [Span(day, 3) for day in DAYS[2:]]
+    for leaf, window in itertools.product((A1, A2), range(len(spans))):
+        if (leaf, spans[window], "obesity") not in hidden:
+            wanted[leaf][window] = window_sums(world, leaf, spans[window])
+    total = np.array([window_sums(world, GEMEINDEN[0], span) for span in spans])
+    room = (sums <= total).all(axis=(1, 2))
+    years, sums = years[room], sums[room]
+    fits = {leaf: ((told < 0) | (sums == told)).all(axis=(1, 2)) for leaf, told in wanted.items()}
+    first, second = (
+        {tuple(s) for s in sums[fits[leaf]].reshape(-1, 2 * len(spans)).tolist()} for leaf in wanted if leaf != area
+    )
+    others = {tuple(np.add(one, other).tolist()) for one in first for other in second}
+    left = (total - sums[fits[area]]).reshape(-1, 2 * len(spans)).tolist()
+    mine = years[fits[area]][[tuple(rest) in others for rest in left]]
+    return {
+        (measure, day): Interval(mine[:, year, place].min(), mine[:, year, place].max())
+        for year, day in enumerate(DAYS)
+        for place, measure in enumerate(("examined", "examined_obesity"))
+    }
+
+
+def window_sums(world: World, area: Area, span: Span) -> list[int]:
+    return [world.value(area, span, measure) for measure in ("examined", "examined_obesity")]
+
+
+# ---------------------------------------------------------------- planted leaks: one release
+
+
+def looked_at(world: World, hidden: list[tuple[Area, Span, str]], of: str | None = None, **how: bool) -> list[Finding]:
+    known = audience.informed(world.declared, world.release(hidden, **how), world.truth, of)
+    return list(Judge(known, audience.solved(known, world.truth), world.truth, of).findings())
+
+
+def proved(found: list[Finding]) -> dict[tuple[str, str, str, str], str]:
+    """What is proved of kind, area, day and measure."""
+    return {
+        (f.target.kind, f.target.area[1], f.target.span.day[:4], f.target.measure): f.verdict
+        for f in found
+        if f.verdict
+    }
+
+
+def plain_world(*indicators: str) -> World:
+    """Nobody is alone in it: every count is ten, or twenty of a whole."""
+    world = World(indicators)
+    for measure in {m for i in world.declared.indicators.values() for m in i.measures}:
+        world.fill(
+            measure, lambda measure=measure: {"population": 100, "examined": 40, "households": 60}.get(measure, 10)
+        )
+    return world
+
+
+def test_a_world_without_small_counts_has_nothing_to_find() -> None:
+    assert looked_at(plain_world("obesity", "foreign", "population"), []) == []
+
+
+def test_overlapping_years_are_taken_apart() -> None:
+    """Six of 54, four of 47, none of 53: what Wohnplatz 02007 printed of Adipositas."""
+    world = plain_world("obesity")
+    world.set(A1, "examined_obesity", 2, 4, 0, 0, 0)
+    found = proved(looked_at(world, []))
+    assert found["year of a pooled value", "A1", "2020", "examined_obesity"] == "exact"
+
+
+def test_a_sum_of_years_that_fell_proves_who_left_it() -> None:
+    world = plain_world("obesity")
+    world.set(A1, "examined_obesity", 2, 3, 3, 1)
+    found = proved(looked_at(world, []))
+    assert found == {("year of a pooled value", "A1", "2021", "examined_obesity"): "above zero"}
+
+
+def test_what_stands_between_nested_ages_is_found() -> None:
+    world = plain_world("under_18", "under_20")
+    world.set(A1, "population_under_18", 20, 20, 20, 20)
+    world.fill("population_under_20", lambda: 30)
+    world.set(A1, "population_under_20", 30, 30, 30, 21)
+    found = proved(looked_at(world, []))
+    assert found["between ages", "A1", "2024", "aged 18 to 20"] == "exact"
+
+
+def test_who_is_not_of_the_part_is_found() -> None:
+    world = plain_world("foreign")
+    world.set(A1, "population_foreign", 99)
+    found = proved(looked_at(world, []))
+    assert found == {("remainder", "A1", "2024", "population without population_foreign"): "exact"}
+
+
+def test_pairs_of_measures_are_found() -> None:
+    """Each share hides nobody; who lives alone and is not old follows from both."""
+    world = plain_world("single", "single_old")
+    world.counts |= {key: 20 for key in world.counts if key[2] == "households_size_1"}
+    world.set(A1, "households_size_1", 12)
+    found = proved(looked_at(world, []))
+    assert found == {("remainder", "A1", "2024", "households_size_1 without households_single_65_plus"): "exact"}
+
+
+def test_an_area_hidden_alone_is_found_beside_a_remainder_that_is_counted() -> None:
+    world = plain_world("population", "foreign")
+    world.set(A1, "population_foreign", 2)
+    world.set(A_OHNE, "population_foreign", 0)
+    world.set(A_OHNE, "population", 0)
+    found = proved(looked_at(world, [(A1, LAST, "foreign")]))
+    assert found["count", "A1", "2024", "population_foreign"] == "exact"
+
+
+def test_what_no_address_places_is_found_as_what_is_left_of_a_municipality() -> None:
+    world = plain_world("foreign")
+    world.set(A_OHNE, "population_foreign", 1)
+    found = proved(looked_at(world, []))
+    assert found["count", "A-ohne", "2024", "population_foreign"] == "exact"
+
+
+def test_a_municipality_reads_its_neighbour_off_the_county() -> None:
+    """Hidden in both, so that the public knows nothing; each knows its own."""
+    world = plain_world("population", "foreign")
+    for area in (A_OHNE, B_OHNE):
+        world.set(area, "population_foreign", 0)
+        world.set(area, "population", 0)
+    world.set(A1, "population_foreign", 2)
+    world.set(B1, "population_foreign", 12)
+    hidden = [(area, LAST, "foreign") for area in (A1, GEMEINDEN[0], B1, GEMEINDEN[1])]
+    assert proved(looked_at(world, hidden)) == {}
+    assert proved(looked_at(world, hidden, of="B"))["count", "A1", "2024", "population_foreign"] == "exact"
+    assert proved(looked_at(world, hidden, of="A")) == {}
+
+
+def test_an_interval_without_its_counts_tells_them() -> None:
+    world = plain_world("population", "foreign")
+    world.set(A1, "population_foreign", 1)
+    found = proved(looked_at(world, [], counts_are_told=False))
+    assert found["count", "A1", "2024", "population_foreign"] == "exact"
+
+
+def test_a_small_count_is_proved_small_by_what_is_left() -> None:
+    """Its parent leaves room for two people; nobody can say where they are."""
+    world = plain_world("foreign")
+    world.set(A1, "population_foreign", 1)
+    world.set(A_OHNE, "population_foreign", 1)
+    found = proved(looked_at(world, [(A1, LAST, "foreign")]))
+    assert found["count", "A1", "2024", "population_foreign"] == "small"
+    assert found["count", "A-ohne", "2024", "population_foreign"] == "small"
+
+
+def test_all_that_is_hidden_well_is_kept() -> None:
+    world = plain_world("population", "foreign")
+    world.set(A1, "population_foreign", 1)
+    assert proved(looked_at(world, [(A1, LAST, "foreign"), (A2, LAST, "foreign")])) == {}
