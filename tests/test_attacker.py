@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import ast
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
-from attacker import audience
+from attacker import audience, editions
 from attacker.integers import Contradiction, Interval, System
-from attacker.judge import Finding, Judge
+from attacker.judge import Finding
 from attacker.knowledge import Area, Count
 from attacker.released import Span
 from attacker.small_world import DAYS, GEMEINDEN, LEAVES, World
@@ -93,7 +95,7 @@ def test_single_years_behind_printed_sums_are_bounded_as_brute_force_bounds_them
         world.counts[leaf, day, "examined"] = 1
         world.counts[leaf, day, "examined_obesity"] = int(random.integers(0, 2))
     hidden = [row for row in world.rows() if row[0] in (A1, A2) and random.random() < 0.5]
-    known = audience.informed(world.declared, world.release(hidden), {})
+    known = audience.informed(world.declared, [world.release(hidden)], [{}])
     solved = known.system.solved()
     for area in (A1, A2, A_OHNE):
         expected = brute_force(world, hidden, area)
@@ -140,8 +142,7 @@ def window_sums(world: World, area: Area, span: Span) -> list[int]:
 
 
 def looked_at(world: World, hidden: list[tuple[Area, Span, str]], of: str | None = None, **how: bool) -> list[Finding]:
-    known = audience.informed(world.declared, world.release(hidden, **how), world.truth, of)
-    return list(Judge(known, audience.solved(known, world.truth), world.truth, of).findings())
+    return audience.proved(world.declared, [world.release(hidden, **how)], [world.truth], of)
 
 
 def proved(found: list[Finding]) -> dict[tuple[str, str, str, str], str]:
@@ -153,13 +154,14 @@ def proved(found: list[Finding]) -> dict[tuple[str, str, str, str], str]:
     }
 
 
+PLAIN = {"population": 100, "examined": 40, "examined_booklet": 40, "households": 60}
+
+
 def plain_world(*indicators: str) -> World:
-    """Nobody is alone in it: every count is ten, or twenty of a whole."""
+    """Nobody is alone in it: every count is ten, or more of a whole."""
     world = World(indicators)
     for measure in {m for i in world.declared.indicators.values() for m in i.measures}:
-        world.fill(
-            measure, lambda measure=measure: {"population": 100, "examined": 40, "households": 60}.get(measure, 10)
-        )
+        world.fill(measure, lambda measure=measure: PLAIN.get(measure, 10))
     return world
 
 
@@ -258,3 +260,136 @@ def test_all_that_is_hidden_well_is_kept() -> None:
     world = plain_world("population", "foreign")
     world.set(A1, "population_foreign", 1)
     assert proved(looked_at(world, [(A1, LAST, "foreign"), (A2, LAST, "foreign")])) == {}
+
+
+# ---------------------------------------------------------------- planted leaks: sequences of releases
+
+
+def after_correction(world: World, area: Area, measure: str, value: int) -> World:
+    later = World(world.indicators, dict(world.counts))
+    later.set(area, measure, value)
+    return later
+
+
+def proved_by_both(
+    first: World, hidden: list[tuple[Area, Span, str]], second: World, hidden_then: list[tuple[Area, Span, str]]
+) -> dict[tuple[str, str, str, str], str]:
+    releases = [first.release(hidden), second.release(hidden_then)]
+    return proved(audience.proved(first.declared, releases, [first.truth, second.truth]))
+
+
+def test_what_one_release_hid_another_shows() -> None:
+    """Also what a release puts back that stood for a while withdrawn: whoever read both knows both."""
+    world = plain_world("population", "foreign")
+    world.set(A_OHNE, "population", 0)
+    world.set(A_OHNE, "population_foreign", 0)
+    world.set(A1, "population_foreign", 2)
+    pair = [[(area, LAST, "foreign") for area in areas] for areas in ((A1, A2), (A1, *GEMEINDEN))]
+    assert all(proved(looked_at(world, hidden)) == {} for hidden in pair)
+    found = proved_by_both(world, pair[0], world, pair[1])
+    assert found == {("count", "A1", "2024", "population_foreign"): "exact"}
+    assert proved_by_both(world, pair[0], world, []) == {("count", "A1", "2024", "population_foreign"): "exact"}
+
+
+def test_a_correction_that_shows_a_count_tells_what_it_was() -> None:
+    """Two are hidden beside each other. One grows, which its own residents show; its neighbour did not change."""
+    first = plain_world("population", "foreign")
+    first.set(A_OHNE, "population", 0)
+    first.set(A_OHNE, "population_foreign", 0)
+    first.set(A1, "population_foreign", 2)
+    second = after_correction(first, A1, "population", 130)
+    second.set(A1, "population_foreign", 32)
+    hidden = [(A1, LAST, "foreign"), (A2, LAST, "foreign")]
+    assert proved(looked_at(first, hidden)) == {}
+    assert proved(looked_at(second, [])) == {}
+    found = proved_by_both(first, hidden, second, [])
+    assert found == {("count", "A1", "2024", "population_foreign"): "exact"}
+
+
+def test_a_correction_all_over_tells_nothing_of_before() -> None:
+    first = plain_world("population", "foreign")
+    first.set(A1, "population_foreign", 2)
+    second = World(first.indicators, {key: value + 5 for key, value in first.counts.items()})
+    hidden = [(A1, LAST, "foreign"), (A2, LAST, "foreign")]
+    assert proved_by_both(first, hidden, second, []) == {}
+
+
+def test_another_year_takes_an_old_sum_apart() -> None:
+    """Up to 2023 nothing follows; the sum up to 2024 is that of 2023 without 2021, and with nobody of 2024."""
+    world = plain_world("obesity")
+    world.set(A1, "examined_obesity", 0, 2, 3, 3, 0)
+    earlier = World(world.indicators, {key: value for key, value in world.counts.items() if key[1] < LAST.day})
+    assert proved(looked_at(earlier, [])) == {}
+    found = proved_by_both(earlier, [], world, [])
+    assert found["year of a pooled value", "A1", "2021", "examined_obesity"] == "above zero"
+
+
+# ---------------------------------------------------------------- planted leaks: two editions
+
+
+def recut(world: World, moved: int) -> tuple[World, list[tuple[Area, ...]], dict[tuple[Area, str, str], int]]:
+    """The same people after a strip of A2 became part of A1; the strips, and their truth."""
+    other = World(world.indicators, dict(world.counts))
+    pairs = [(A1, A1), (A2, A1), *((leaf, leaf) for leaf in LEAVES[1:])]
+    truth = {
+        (editions.strip((leaf, leaf)), day, measure): value for (leaf, day, measure), value in world.counts.items()
+    }
+    for day, measure in {(day, measure) for _, day, measure in world.counts}:
+        strip = moved if day == LAST.day else 10
+        other.counts[A1, day, measure] += strip
+        other.counts[A2, day, measure] -= strip
+        truth[editions.strip((A2, A2)), day, measure] -= strip
+        truth[editions.strip((A2, A1)), day, measure] = strip
+    return other, pairs, truth
+
+
+@pytest.mark.parametrize(("moved", "found"), [(2, "exact"), (9, None)])
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_what_lies_between_two_editions_is_found_by_subtraction(
+    moved: int, found: str | None, newest_first: bool
+) -> None:
+    world = plain_world("population", "foreign")
+    world.counts |= {key: 300 if key[2] == "population" else 40 for key in world.counts}
+    other, pairs, truth = recut(world, moved)
+    releases = [world.release(), replace(other.release(), edition="2015")]
+    if newest_first:
+        releases, pairs = releases[::-1], [pair[::-1] for pair in pairs]
+        truth = {((area[0], " and ".join(area[1].split(" and ")[::-1])), d, m): v for (area, d, m), v in truth.items()}
+    got = proved(audience.proved_by_editions(world.declared, releases, pairs, truth))
+    strip = editions.strip(pairs[1])[1]
+    assert got.get(("count", strip, "2024", "population_foreign")) == found
+
+
+def test_a_hidden_area_of_one_edition_follows_by_addition_from_the_other() -> None:
+    """79 + 483 - 518 = 44 with the complete check-ups of 2, as 00404 was found: two areas became one."""
+    world = plain_world("complete")
+    world.set(A1, "examined_booklet", 44)
+    world.set(A1, "examined_checks_complete", 42)
+    hidden = [(A1, LAST, "complete"), (A2, LAST, "complete")]
+    other = World(world.indicators, dict(world.counts))
+    pairs = [(A1, A2), *((leaf, leaf) for leaf in LEAVES[1:])]
+    for day, measure in itertools.product(DAYS, ("examined_booklet", "examined_checks_complete")):
+        other.counts[A2, day, measure] += other.counts[A1, day, measure]
+        other.counts[A1, day, measure] = 0
+    strip_of = {pair[0]: editions.strip(pair) for pair in pairs}
+    truth = {(strip_of[leaf], *key): value for (leaf, *key), value in world.counts.items()}
+    assert proved(looked_at(world, hidden)) == {}
+    releases = [world.release([hidden[0]]), replace(other.release(), edition="2015")]
+    got = proved(audience.proved_by_editions(world.declared, releases, pairs, truth))
+    assert got["remainder", strip_of[A1][1], "2024", "examined_booklet without examined_checks_complete"] == "exact"
+
+
+def test_strips_are_cut_from_the_outlines() -> None:
+    def square(left: float, right: float) -> str:
+        return f"POLYGON (({left} 0, {right} 0, {right} 1000, {left} 1000, {left} 0))"
+
+    shapes = {"2022": (1000.0, 2000.0), "2015": (1200.0, 2000.5)}
+    rows = []
+    for edition, (first, second) in shapes.items():
+        ends = [0.0, first, second, 3000.0, 4000.0]
+        places = [leaf for leaf in LEAVES if not leaf[1].endswith("ohne")]
+        rows += [(edition, *area, square(*two)) for area, two in zip(places, itertools.pairwise(ends), strict=True)]
+    outlines = pd.DataFrame(rows, columns=["edition", "level", "area", "geometry"])
+    world = plain_world("foreign")
+    pairs = editions.drawn(outlines, [world.release(), replace(world.release(), edition="2015")])
+    assert set(pairs) == {(leaf, leaf) for leaf in LEAVES} | {(A2, A1)}

@@ -15,10 +15,9 @@ import pandas as pd
 
 from attacker import definitions, knowledge
 from attacker.integers import Interval, Solved
-from attacker.knowledge import Area, Band, Count, Knowledge, Rest
+from attacker.knowledge import Area, Band, Count, Knowledge, Rest, Truth
 from attacker.released import Span
 
-Truth = dict[tuple[Area, str, str], int]
 COUNT, YEAR_BEHIND, SUM_OF_YEARS = "count", "year of a pooled value", "sum of years"
 REMAINDER, BETWEEN_AGES = "remainder", "between ages"
 ENDLESS = 10**9
@@ -73,7 +72,7 @@ def truth(data: Path, geography: str, edition: str) -> Truth:
         select level, area, case length(period) when 4 then period || '-12-31' else period end as day, measure, value
         from '{data}/truth/counts.parquet' where edition = '{edition}'
     """
-    found: Truth = {}
+    found: dict[tuple[Area, str, str], int] = {}
     for query in (simulated, counted):
         for level, area, day, measure, value in duckdb.sql(query).fetchall():
             found[(level, area), day, measure] = round(value)
@@ -83,8 +82,10 @@ def truth(data: Path, geography: str, edition: str) -> Truth:
 class Judge:
     """Looks at what an audience has solved, beside the truth."""
 
-    def __init__(self, known: Knowledge, solved: Solved, told: Truth, municipality: str | None = None) -> None:
-        self.known, self.solved, self.told = known, solved, told
+    def __init__(self, known: Knowledge, solved: Solved, truths: list[Truth], municipality: str | None = None) -> None:
+        """`truths` holds the counts behind each release, oldest first."""
+        self.known, self.solved, self.truths = known, solved, truths
+        self.seen: set[frozenset[object]] = set()
         self.own = {area for area, of in known.areas.municipality.items() if municipality and of == municipality}
         self.singles: dict[tuple[str, str], None] = {}
         self.pooled: dict[tuple[Span, str], None] = {}
@@ -108,30 +109,39 @@ class Judge:
             yield Finding(target, self.solved.interval(target.terms, Interval(0, target.need)))
 
     def targets(self) -> Iterator[Target]:
-        """All sensitive counts of all areas."""
+        """All sensitive counts of all areas, in each version a release was made of."""
+        for release in range(len(self.truths)):
+            for target in self._of_release(release):
+                key = frozenset(target.terms)
+                if key not in self.seen:
+                    self.seen.add(key)
+                    yield target
+
+    def _of_release(self, release: int) -> Iterator[Target]:
         behind = {(single.day, measure) for span, measure in self.pooled for single in span.single()}
         for area in (*self.known.areas.leaves, *self.known.areas.children):
             if area in self.own:
                 continue
             for day, measure in self.singles:
                 kind = YEAR_BEHIND if (day, measure) in behind else COUNT
-                yield from self._count(kind, area, Span(day, 1), measure)
+                yield from self._count(release, kind, area, Span(day, 1), measure)
             for span, measure in self.pooled:
-                yield from self._count(SUM_OF_YEARS, area, span, measure)
+                yield from self._count(release, SUM_OF_YEARS, area, span, measure)
             for name in self.differences.get(self.known.areas.below(area)[0], []):
-                yield from self._difference(area, name)
+                yield from self._difference(release, area, name)
 
-    def _count(self, kind: str, area: Area, span: Span, measure: str) -> Iterator[Target]:
+    def _count(self, release: int, kind: str, area: Area, span: Span, measure: str) -> Iterator[Target]:
         if self.known.declared.is_public(measure) or measure in definitions.VALUE_SUMS:
             return
-        value = knowledge.counted(self.known, Count(area, span, measure), self.told)
+        value = knowledge.counted(self.known, Count(area, span, measure), self.truths[release])
         threshold = self.known.declared.rule(measure).numerator
-        leaves = [Count(leaf, single, measure) for leaf in self.known.areas.below(area) for single in span.single()]
+        below = self.known.areas.below(area)
+        leaves = [self.known.name(leaf, single, measure, release) for leaf in below for single in span.single()]
         if value is not None and 0 < value < threshold and all(leaf in self.solved.names for leaf in leaves):
-            need = min(threshold, self._known_whole(area, span, measure))
+            need = min(threshold, self._known_whole(release, area, span, measure))
             yield Target(kind, area, span, measure, dict.fromkeys(leaves, 1.0), value, need)
 
-    def _difference(self, area: Area, name: Band | Rest) -> Iterator[Target]:
+    def _difference(self, release: int, area: Area, name: Band | Rest) -> Iterator[Target]:
         """Who stands between two counts that are nested: ages, and a whole without its parts."""
         kind, measure, words = (
             (REMAINDER, name.parts[0], f"{name.whole} without {', '.join(name.parts)}")
@@ -140,20 +150,31 @@ class Judge:
         )
         if self.known.declared.is_public(measure):
             return
-        below = [name._replace(area=leaf) for leaf in self.known.areas.below(area)]
-        values = [knowledge.counted(self.known, part, self.told) for part in below]
+        below = [
+            name._replace(area=leaf, version=self._version(leaf, name, release))
+            for leaf in self.known.areas.below(area)
+        ]
+        values = [knowledge.counted(self.known, part, self.truths[release]) for part in below]
         total = sum(value for value in values if value is not None)
         threshold = self.known.declared.rule(measure).remainder
         if None not in values and 0 < total < threshold and all(part in self.solved.names for part in below):
-            need = min(threshold, self._most(area, Span(name.day, 1), name.whole)) if kind == REMAINDER else threshold
+            need = (
+                min(threshold, self._most(release, area, Span(name.day, 1), name.whole))
+                if kind == REMAINDER
+                else threshold
+            )
             yield Target(kind, area, Span(name.day, 1), words, dict.fromkeys(below, 1.0), total, need)
 
-    def _known_whole(self, area: Area, span: Span, measure: str) -> int:
-        """The smallest whole that is known: nobody expects its part to be more."""
-        return min((self._most(area, span, whole) for whole in self.wholes.get(measure, ())), default=ENDLESS)
+    def _version(self, leaf: Area, name: Band | Rest, release: int) -> int:
+        measures = ("population",) if isinstance(name, Band) else (name.whole, *name.parts)
+        return max(self.known.versions(leaf, name.day, measure, release) for measure in measures)
 
-    def _most(self, area: Area, span: Span, measure: str) -> int:
-        place = self.solved.names.get(Count(area, span, measure))
+    def _known_whole(self, release: int, area: Area, span: Span, measure: str) -> int:
+        """The smallest whole that is known: nobody expects its part to be more."""
+        return min((self._most(release, area, span, whole) for whole in self.wholes.get(measure, ())), default=ENDLESS)
+
+    def _most(self, release: int, area: Area, span: Span, measure: str) -> int:
+        place = self.solved.names.get(self.known.name(area, span, measure, release))
         if place is None or self.solved.low[place] != self.solved.high[place]:
             return ENDLESS
         return int(self.solved.low[place])

@@ -1,13 +1,14 @@
 """What an audience knows, as a system of equations over counts of people in the finest areas.
 
 Every printed count is a number or an interval for the sum of the finest areas, years and groups it stands for. Which
-groups are parts of which says `definitions`. A municipality knows its own counts besides. Reads and writes nothing.
+groups are parts of which says `definitions`. A municipality knows its own counts besides. Of several releases each
+count has the version of the release that showed it last anew (`versions`). Reads and writes nothing.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -17,16 +18,17 @@ from attacker.integers import System
 from attacker.released import Printed, Release, Span
 
 Area = tuple[str, str]
-NO_ONE = "nobody"  # a delivery that did not change
+Truth = Mapping[tuple[Area, str, str], int]  # by finest area, day and measure
+FIRST = 0  # the version of all that never changed
 
 
 class Count(NamedTuple):
-    """People of a measure in an area, over the years of a span, by the deliveries it was counted from."""
+    """People of a measure in an area, over the years of a span, as of the release since which the number is that."""
 
     area: Area
     span: Span
     measure: str
-    version: str = NO_ONE
+    version: int = FIRST
 
 
 class Band(NamedTuple):
@@ -36,7 +38,7 @@ class Band(NamedTuple):
     day: str
     low: float
     high: float
-    version: str = NO_ONE
+    version: int = FIRST
 
 
 class Rest(NamedTuple):
@@ -46,7 +48,7 @@ class Rest(NamedTuple):
     day: str
     whole: str
     parts: tuple[str, ...]
-    version: str = NO_ONE
+    version: int = FIRST
 
 
 @dataclass
@@ -76,53 +78,75 @@ class Areas:
         return self._below[area]
 
 
+def never_changed(area: Area, day: str, measure: str, release: int) -> int:
+    """All counts are as the first release had them."""
+    return FIRST
+
+
 @dataclass
 class Knowledge:
     """The system, while it is written."""
 
     declared: Declared
     areas: Areas
+    versions: Callable[[Area, str, str, int], int] = never_changed
     system: System = field(default_factory=System)
     _made: set[Count] = field(default_factory=set)
-    _parts_made: set[tuple[Area, str, str]] = field(default_factory=set)
+    _releases: set[int] = field(default_factory=set)
 
-    def add(self, facts: Iterable[Printed], version: str = NO_ONE) -> None:
+    def add(self, facts: Iterable[Printed], release: int = FIRST) -> None:
         """Note counts that are printed."""
         for fact in facts:
-            name = self.count(fact.area, fact.span, fact.measure, version)
+            name = self.count(fact.area, fact.span, fact.measure, release)
             self.system.bound(name, fact.low, fact.high)
 
-    def count(self, area: Area, span: Span, measure: str, version: str = NO_ONE) -> Count:
+    def name(self, area: Area, span: Span, measure: str, release: int = FIRST) -> Count:
+        """The name of a count as a release has it: as old as the newest of its parts."""
+        newest = max(
+            self.versions(leaf, single.day, measure, release)
+            for leaf in self.areas.below(area)
+            for single in span.single()
+        )
+        return Count(area, span, measure, newest)
+
+    def count(self, area: Area, span: Span, measure: str, release: int = FIRST) -> Count:
         """The name of a count, with the rows that tie it to the counts it is made of."""
-        name = Count(area, span, measure, version)
+        self._releases.add(release)
+        name = self.name(area, span, measure, release)
         if name in self._made:
             return name
         self._made.add(name)
         children = self.areas.children.get(area, [])
         if children:
-            self.system.total(name, [self.count(child, span, measure, version) for child in children])
+            self.system.total(name, [self.count(child, span, measure, release) for child in children])
         elif span.years > 1:
-            self.system.total(name, [self.count(area, single, measure, version) for single in span.single()])
+            self.system.total(name, [self.count(area, single, measure, release) for single in span.single()])
         else:
             self.system.unknown(name)
         return name
 
     def relate(self) -> None:
         """Tie measures of one finest area and day to each other; called when all that is printed is noted."""
-        met: dict[tuple[Area, str, str], set[str]] = {}
+        met: dict[tuple[Area, str], set[str]] = {}
         for name in self._made:
             if name.span.years == 1 and name.area not in self.areas.children:
-                met.setdefault((name.area, name.span.day, name.version), set()).add(name.measure)
+                met.setdefault((name.area, name.span.day), set()).add(name.measure)
         relations = self.relations({measure for measures in met.values() for measure in measures})
-        for (area, day, version), measures in met.items():
-            self._ages(area, day, version, measures)
+        done: set[tuple[Count, ...]] = set()
+        for ((area, day), measures), release in itertools.product(met.items(), sorted(self._releases)):
+            names = {measure: self.name(area, Span(day, 1), measure, release) for measure in sorted(measures)}
+            names = {measure: name for measure, name in names.items() if name in self._made}
+            if tuple(names.values()) in done:
+                continue
+            done.add(tuple(names.values()))
+            self._ages(area, day, names)
+            self._value_sums(area, day, names)
             for whole, parts in relations:
-                if measures.issuperset((whole, *parts)) and self._holds(area, whole, parts):
-                    names = [Count(area, Span(day, 1), part, version) for part in parts]
-                    self.system.total(
-                        Count(area, Span(day, 1), whole, version), [*names, Rest(area, day, whole, parts, version)]
-                    )
-            self._value_sums(area, day, version, measures)
+                if names.keys() >= {whole, *parts} and self._holds(area, whole, parts):
+                    tied = [names[measure] for measure in (whole, *parts)]
+                    rest = Rest(area, day, whole, parts, max(name.version for name in tied))
+                    if rest not in self.system.names:
+                        self.system.total(tied[0], [*tied[1:], rest])
 
     def relations(self, measures: set[str]) -> list[tuple[str, tuple[str, ...]]]:
         """Wholes with their parts among these measures: by definition, and where an indicator is a share of people."""
@@ -143,7 +167,7 @@ class Knowledge:
         sources = {self.declared.source_of[measure] for measure in (whole, *parts)}
         return area not in self.areas.unallocated or len(sources) == 1
 
-    def bands(self, measures: set[str], day: str) -> list[tuple[float, float]]:
+    def bands(self, measures: Set[str], day: str) -> list[tuple[float, float]]:
         """The ages between which no measure tells residents apart."""
         ends = {end for measure in measures & definitions.AGES.keys() for end in self.ages(measure, day)}
         cuts = sorted(ends)
@@ -155,35 +179,36 @@ class Knowledge:
         ends = [retirement if end == definitions.RETIREMENT else end for end in (low, high)]
         return float(ends[0] or 0), float(definitions.OLDEST if ends[1] is None else ends[1])
 
-    def _ages(self, area: Area, day: str, version: str, measures: set[str]) -> None:
-        bands = self.bands(measures, day)
-        for measure in measures & definitions.AGES.keys():
+    def _ages(self, area: Area, day: str, names: Mapping[str, Count]) -> None:
+        bands = self.bands(names.keys(), day)
+        for measure in names.keys() & definitions.AGES.keys():
             low, high = self.ages(measure, day)
+            version = names[measure].version
             inside = [Band(area, day, *band, version) for band in bands if low <= band[0] and band[1] <= high]
-            self.system.total(Count(area, Span(day, 1), measure, version), inside)
+            self.system.total(names[measure], inside)
 
-    def _value_sums(self, area: Area, day: str, version: str, measures: set[str]) -> None:
+    def _value_sums(self, area: Area, day: str, names: Mapping[str, Count]) -> None:
         """Years of age lie between those of the youngest and the oldest of each band."""
-        if not measures.issuperset({"age_sum", "population"}):
+        if not names.keys() >= {"age_sum", "population"}:
             return
-        total = Count(area, Span(day, 1), "age_sum", version)
-        bands = [Band(area, day, *band, version) for band in self.bands(measures, day)]
+        total = names["age_sum"]
+        bands = [Band(area, day, *band, total.version) for band in self.bands(names.keys(), day)]
         self.system.row({total: 1.0} | {band: -float(int(band.low)) for band in bands if band.low}, 0.0, float("inf"))
         oldest = {band: -float(int(-(-band.high // 1)) - 1) for band in bands}
         self.system.row({total: 1.0} | oldest, float("-inf"), 0.0)
 
-    def know(self, municipality: str, truth: Mapping[tuple[Area, str, str], int]) -> None:
+    def know(self, municipality: str, truths: list[Truth]) -> None:
         """A municipality's own counts, all of them and for each year; called last."""
         for name in list(self.system.names):
             if self.areas.municipality.get(name.area) != municipality or name.area in self.areas.children:
                 continue
-            value = counted(self, name, truth)
+            value = counted(self, name, truths[name.version])
             if value is not None:
                 self.system.bound(name, value, value)
 
 
-def counted(knowledge: Knowledge, name: Count | Band | Rest, truth: Mapping[tuple[Area, str, str], int]) -> int | None:
-    """What is behind a name in truth; None where the truth does not tell it."""
+def counted(knowledge: Knowledge, name: Count | Band | Rest, truth: Truth) -> int | None:
+    """What is behind a name in the truth of its release; None where that does not tell it."""
     if isinstance(name, Count):
         singles = [
             truth.get((leaf, single.day, name.measure))
@@ -199,7 +224,7 @@ def counted(knowledge: Knowledge, name: Count | Band | Rest, truth: Mapping[tupl
     return None if younger[0] is None or younger[1] is None else younger[1] - younger[0]
 
 
-def _younger(knowledge: Knowledge, band: Band, end: float, truth: Mapping[tuple[Area, str, str], int]) -> int | None:
+def _younger(knowledge: Knowledge, band: Band, end: float, truth: Truth) -> int | None:
     """How many residents are younger than an age, from any measure that ends or begins there."""
     if end == 0:
         return 0
