@@ -17,13 +17,16 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dagster_project import cli_door, cli_postgres, cli_sender, declarations
+from dagster_project import cli_decisions, cli_door, cli_postgres, cli_sender, declarations
 from dagster_project.cli_outcome import DONE, GATE_CLOSED, OUR_ERROR, WRONG_INPUT, print_json
 from dagster_project.declarations import DeclarationError, Declarations
 from dagster_project.declarations.public_schema import load_public_schema
-from dagster_project.settings import RegionData, dagster_home, exclusive, project, region_data
+from dagster_project.settings import FolderError, RegionData, dagster_home, exclusive, project, region_data
+
+if TYPE_CHECKING:
+    from dagster_project.deliveries import Receipt
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}  # our own log speaks to the screen
 INPUT_ERRORS = ("GeographyError", "DeclarationError", "NotProtectable", "Contradiction", "KeyMistake")
@@ -42,6 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DeclarationError as error:
         for mistake in error.mistakes:
             print(mistake, file=sys.stderr)
+        return WRONG_INPUT
+    except FolderError as error:
+        print(error, file=sys.stderr)
         return WRONG_INPUT
 
 
@@ -82,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     pages.add_argument("output", type=Path, nargs="?", help="folder of the site; else the region's own")
     pages.add_argument("--serve", action="store_true", help="for authors: show the site here and rebuild it on save")
     pages.add_argument("--port", type=int, default=8000, help="where --serve listens, on this computer only")
+    cli_decisions.add_commands(add)
     cli_sender.add_commands(add)
     cli_door.add_commands(add)
     forget = add("forget", _forget, "Delete original files that are past their retention.")
@@ -212,7 +219,8 @@ def _execute(declared: Declarations, data: RegionData) -> int:
     code = _outcome(result, data)
     standing = f"{data.current}/site/index.html" if (data.current / "site").exists() else "noch keine"
     log.info("Seiten: %s", standing)
-    log.info("Marts:  %s", data.current / "marts.duckdb")
+    marts = data.current / "marts.duckdb"
+    log.info("Marts:  %s", marts if marts.exists() else "noch keine")
     log.info("Fertig nach %.0f s (Ausgang %s)", time.perf_counter() - started, code)
     return code
 
@@ -355,7 +363,8 @@ def _transmissions(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    from dagster_project import gate, landing, release
+    from dagster_project import gate, release
+    from dagster_project.deliveries import load_receipts
 
     declared = declarations.load(project(), options.region)
     data = region_data(options.region)
@@ -363,23 +372,31 @@ def _status(options: argparse.Namespace) -> int:
     judged = gate.load_findings(data) if (data.judged / "finding.parquet").is_file() else []
     open_findings = [finding for finding in judged if not finding["success"]]
     sources = {}
+    landed: list[Receipt] = []
     for source in declared.contracts:
-        receipts = landing.load_receipts(data, source).values()
+        receipts = load_receipts(data, source).values()
+        landed += receipts
         sources[source] = {
             "deliveries": len(receipts),
             "latest_period": max((receipt.period for receipt in receipts), default=None),
             "rejected": sum(receipt.verdict == "rejected" for receipt in receipts),
         }
+    decisions = cli_decisions.open_decisions(landed)
     report = {"region": options.region, "release": standing.id if standing else None, "sources": sources,
-              "findings": open_findings}  # fmt: skip
+              "findings": open_findings, **decisions}  # fmt: skip
     if options.json:
         print_json(report)
         return DONE
     print(f"Region {declared.region.name}: Veröffentlichung {report['release'] or 'noch keine'}")
     for source, state in sources.items():
+        if not state["deliveries"]:
+            print(f"  {source}: noch keine Lieferung")
+            continue
         print(
             f"  {source}: {state['deliveries']} Lieferungen bis {state['latest_period']}, {state['rejected']} abgelehnt"
         )
+    for line in cli_decisions.open_decisions_text(options.region, decisions):
+        print(line)
     for finding in open_findings:
         print(f"  {finding['severity']} {finding['subject']} {finding['name']}: {finding['message']}")
     return DONE

@@ -130,7 +130,7 @@ def _keys(options: argparse.Namespace) -> int:
 
 
 def _contract(options: argparse.Namespace) -> int:
-    from dagster_project import contract_forms, landing, periods
+    from dagster_project import contract_forms, deliveries, periods
 
     declared = declarations.load(project(), options.region)
     contract = declared.contracts.get(options.contract)
@@ -143,7 +143,7 @@ def _contract(options: argparse.Namespace) -> int:
     if options.file is None:
         print_json(contract_forms.table_schema(contract, contract.files[0]))
         return DONE
-    arrival = landing.claimed(options.file, "", contract)
+    arrival = deliveries.claimed(options.file, "", contract)
     if arrival is None:
         names = "\n".join(f"  {layout.name}" for layout in contract.files)
         print(f"{options.file.name} is no name of {contract.id}; its names:\n{names}", file=sys.stderr)

@@ -30,6 +30,7 @@ from dagster_project import (
 )
 from dagster_project.declarations import Contract, Declarations
 from dagster_project.declarations.public_schema import load_public_schema
+from dagster_project.deliveries import load_receipts
 from dagster_project.settings import Project, RegionData, exclusive, project, region_data
 
 log = logging.getLogger("sozialraum")
@@ -144,14 +145,16 @@ class _Wiring:
                 receipts = landing.land(self.declared.region, contract, self.data)
                 sharing.write_receipts(self.data, contract.id, contract, self.municipalities)
             verdicts = {
-                verdict: sum(r.verdict == verdict for r in receipts) for verdict in ("accepted", "partly", "rejected")
+                verdict: sum(r.verdict == verdict for r in receipts)
+                for verdict in ("accepted", "partly", "rejected", "held")
             }
+            verdicts["withdrawn"] = sum(bool(r.withdrawn_because) for r in receipts)
             log.info(
-                "Quelle %s: %s Lieferungen, davon %s abgelehnt",
-                contract.id,
-                len(receipts),
-                verdicts["rejected"],
-            )
+                "Quelle %s: %s Lieferungen, davon %s abgelehnt%s%s",
+                contract.id, len(receipts), verdicts["rejected"],
+                f", {verdicts['held']} warten auf eine Entscheidung" if verdicts["held"] else "",
+                f", {verdicts['withdrawn']} zurückgezogen" if verdicts["withdrawn"] else "",
+            )  # fmt: skip
             return dg.MaterializeResult(metadata={**verdicts, "rows": sum(r.rows_accepted for r in receipts)})
 
         return landed_source
@@ -161,7 +164,8 @@ class _Wiring:
     def _judged(self) -> dg.AssetsDefinition:
         key = self.key("judged")
         specs = [
-            dg.AssetCheckSpec(name, asset=key, description=why, blocking=True) for name, why in self._checks_of_gate_1()
+            dg.AssetCheckSpec(name, asset=key, description=why, blocking=blocking)
+            for name, why, blocking in self._checks_of_gate_1()
         ]
 
         @dg.asset(
@@ -173,7 +177,7 @@ class _Wiring:
         )
         def judged_deliveries() -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
             receipts = {
-                source: [asdict(receipt) for receipt in landing.load_receipts(self.data, source).values()]
+                source: [asdict(receipt) for receipt in load_receipts(self.data, source).values()]
                 for source in self.declared.contracts
             }
             with exclusive(self.data):
@@ -186,12 +190,14 @@ class _Wiring:
 
         return judged_deliveries
 
-    def _checks_of_gate_1(self) -> list[tuple[str, str]]:
+    def _checks_of_gate_1(self) -> list[tuple[str, str, bool]]:
+        """Name, why, and whether a failed check may keep the job from going on."""
         found = [
-            (f"{source}__contract__verdict", "Verdict of contract and checks.") for source in self.declared.contracts
+            (f"{source}__contract__verdict", "Verdict of contract and checks.", True)
+            for source in self.declared.contracts
         ]
         return found + [
-            (f"{source}__{suite.id}__{check.name}", check.why)
+            (f"{source}__{suite.id}__{check.name}", check.why, check.severity == "critical")
             for source in self.declared.contracts
             for suite in self.declared.suites_for(1, source)
             for check in suite.checks
@@ -324,7 +330,12 @@ class _Wiring:
         @dg.multi_asset_check(
             name=f"{self.region}_gate_2",
             specs=[
-                dg.AssetCheckSpec(check.name, asset=places[check.name], description=check.why, blocking=True)
+                dg.AssetCheckSpec(
+                    check.name,
+                    asset=places[check.name],
+                    description=check.why,
+                    blocking=check.severity == "critical",
+                )
                 for check in checks
             ],
         )

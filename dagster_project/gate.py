@@ -20,8 +20,9 @@ import duckdb
 import pandas as pd
 
 from dagster_project.declarations import Check, Contract, Declarations, Region, Suite
+from dagster_project.deliveries import HELD, REJECTED, UNUSED, WITHDRAWN, share_figures
 from dagster_project.settings import RegionData
-from dagster_project.tables import connect, literal, write_frame
+from dagster_project.tables import connect, literal, parquet_rows, write_frame
 
 KEYS_NAMED = 50
 BROKEN_CHECK = "Die Prüfung selbst ist fehlerhaft; Einzelheiten stehen im Protokoll des Laufs."
@@ -63,9 +64,9 @@ FINDING_TYPES = {
 DELIVERY_TYPES = {
     "delivery": "varchar", "source": "varchar", "municipality": "varchar", "period": "varchar",
     "reference_date": "date", "geography": "varchar", "edition": "varchar", "level": "varchar",
-    "version": "integer", "file_name": "varchar", "sha256": "varchar", "landed_at": "timestamp",
-    "rows_read": "bigint", "rows_accepted": "bigint", "rows_quarantined": "bigint", "verdict": "varchar",
-    "in_force": "boolean", "supersedes": "varchar",
+    "dimensions": "varchar", "version": "integer", "file_name": "varchar", "sha256": "varchar",
+    "landed_at": "timestamp", "rows_read": "bigint", "rows_accepted": "bigint", "rows_quarantined": "bigint",
+    "verdict": "varchar", "in_force": "boolean", "supersedes": "varchar",
 }  # fmt: skip
 
 
@@ -120,7 +121,7 @@ def _judge_source(
 
     A rejected delivery is no yardstick for the next one: the earliest are taken out until nothing changes.
     """
-    readable = [receipt for receipt in receipts if receipt["verdict"] != "rejected"]
+    readable = [receipt for receipt in receipts if receipt["verdict"] not in UNUSED and not _withdrawn(receipt)]
     no_yardstick: set[str] = set()
     while True:
         findings = _findings_of_gate_1(declared, contract, data, readable, no_yardstick)
@@ -133,12 +134,23 @@ def _judge_source(
     decided = [
         {
             **receipt,
-            "verdict": "rejected" if receipt["delivery"] in faults else receipt["verdict"],
-            "reasons": [*receipt["reasons"], *faults.get(receipt["delivery"], [])],
+            "verdict": _final_verdict(receipt, faults),
+            "reasons": [*_withdrawn(receipt), *receipt["reasons"], *faults.get(receipt["delivery"], [])],
         }
         for receipt in receipts
     ]
     return [_verdict(contract, decided), *findings], _with_force(decided)
+
+
+def _withdrawn(receipt: Receipt) -> list[str]:
+    """Why a delivery was withdrawn; nothing where it was not."""
+    return [because] if (because := receipt.get("withdrawn_because")) else []
+
+
+def _final_verdict(receipt: Receipt, faults: dict[str, list[str]]) -> str:
+    if _withdrawn(receipt):
+        return WITHDRAWN
+    return REJECTED if receipt["delivery"] in faults else str(receipt["verdict"])
 
 
 def _findings_of_gate_1(
@@ -163,14 +175,24 @@ def _tables_of_gate_1(
 ) -> None:
     """What a frame of gate 1 may read: `landed` rows, `delivery` with its predecessor, and `expected` areas.
 
-    The predecessor is the latest version of the latest earlier reference date, unless it is no yardstick.
+    The predecessor is the latest version of the latest earlier reference date that has a figure in common, unless it
+    is no yardstick.
     """
-    columns = [*DELIVERY_TYPES, "missing_areas_at_most", "is_yardstick"]
-    rows = [{**receipt, "is_yardstick": receipt["delivery"] not in no_yardstick} for receipt in readable]
+    columns = [*DELIVERY_TYPES, "missing_areas_at_most", "is_yardstick", "shown_figures"]
+    rows = [
+        {
+            **receipt,
+            "is_yardstick": receipt["delivery"] not in no_yardstick,
+            "shown_figures": "\n".join(receipt.get("figures", [])),
+        }
+        for receipt in readable
+    ]
     connection.register("receipt", pd.DataFrame(rows, columns=columns).astype("str"))
     connection.execute(
         f"""
-        create temp view landed as select * from read_parquet({literal(data.raw / contract.id / "*.parquet")});
+        create temp view landed as
+        select landed_row.* from {parquet_rows(data.raw / contract.id, "*.parquet")} as landed_row
+        semi join receipt using (delivery);
 
         create temp table delivery as
         select
@@ -184,6 +206,12 @@ def _tables_of_gate_1(
             and later.geography = earlier.geography
             and later.edition = earlier.edition
             and later.level = earlier.level
+            and (
+                later.shown_figures = '' or earlier.shown_figures = ''
+                or list_has_any(
+                    string_split(later.shown_figures, chr(10)), string_split(earlier.shown_figures, chr(10))
+                )
+            )
             and later.reference_date > earlier.reference_date
             and earlier.is_yardstick = 'True'
         group by all;
@@ -191,7 +219,7 @@ def _tables_of_gate_1(
         create temp view expected as
         select delivery.delivery, area.area
         from delivery
-        inner join read_parquet({literal(data.geography / "area.parquet")}) as area
+        inner join {parquet_rows(data.geography / "area.parquet")} as area
             on delivery.geography = area.geography
             and delivery.edition = area.edition
             and delivery.level = area.level
@@ -217,57 +245,70 @@ def _faults(findings: list[Finding]) -> dict[str, list[str]]:
     return faults
 
 
-def _about(receipt: Receipt) -> tuple[str, ...]:
-    return tuple(receipt[name] for name in ("municipality", "period", "edition", "level"))
-
-
 def _with_force(decided: list[Receipt]) -> list[Receipt]:
-    """Of all deliveries about the same, the latest that was not rejected is in force."""
-    latest: dict[tuple[str, ...], Receipt] = {}
-    for receipt in sorted(decided, key=lambda receipt: receipt["version"]):
-        if receipt["verdict"] != "rejected":
-            latest[_about(receipt)] = receipt
-    in_force = {receipt["delivery"] for receipt in latest.values()}
+    """Of all deliveries with a figure in common about the same, the latest that may be used is in force."""
+    standing = _latest([receipt for receipt in decided if receipt["verdict"] not in UNUSED])
+    in_force = {receipt["delivery"] for receipt in standing}
     return [{**receipt, "in_force": receipt["delivery"] in in_force} for receipt in decided]
 
 
+def _latest(receipts: list[Receipt]) -> list[Receipt]:
+    """From the newest backwards, every delivery that shares no figure with one that is in already."""
+    found: dict[tuple[str, ...], list[Receipt]] = {}
+    for receipt in sorted(receipts, key=lambda receipt: (receipt["version"], receipt["landed_at"]), reverse=True):
+        latest = found.setdefault(_place(receipt), [])
+        if not any(_same_subject(receipt, other) for other in latest):
+            latest.append(receipt)
+    return [receipt for latest in found.values() for receipt in latest]
+
+
+def _place(receipt: Receipt) -> tuple[str, ...]:
+    return tuple(receipt[name] for name in ("municipality", "period", "edition", "level"))
+
+
+def _same_subject(one: Receipt, other: Receipt) -> bool:
+    return _place(one) == _place(other) and share_figures(one.get("figures", []), other.get("figures", []))
+
+
 def _verdict(contract: Contract, decided: list[Receipt]) -> Finding:
-    """One finding on the verdicts: which of the newest deliveries were rejected, and what stays in force."""
-    newest: dict[tuple[str, ...], Receipt] = {}
-    for receipt in sorted(decided, key=lambda receipt: receipt["version"]):
-        newest[_about(receipt)] = receipt
-    rejected = [receipt for receipt in newest.values() if receipt["verdict"] == "rejected"]
-    standing = {_about(receipt): receipt for receipt in _with_force(decided) if receipt["in_force"]}
+    """One finding on the verdicts: which of the newest deliveries were rejected or held, and what stays in force."""
+    asked = [receipt for receipt in decided if receipt["verdict"] != WITHDRAWN]
+    unused = [receipt for receipt in _latest(asked) if receipt["verdict"] in UNUSED]
+    standing = [receipt for receipt in _with_force(decided) if receipt["in_force"]]
     messages, details = [], []
-    for receipt in rejected:
-        instead = standing.get(_about(receipt))
+    for receipt in sorted(unused, key=lambda receipt: (receipt["municipality"], receipt["period"])):
+        instead = next((other for other in standing if _same_subject(receipt, other)), None)
         consequence = (
             f"Es gilt weiter {instead['file_name']} (Version {instead['version']})."
             if instead
             else "Eine frühere gültige Lieferung gibt es nicht, die Werte fehlen bis zur nächsten."
         )
-        messages.append(f"{receipt['file_name']} abgelehnt: {_in_short(receipt)} {consequence}")
+        became = "wartet auf eine Entscheidung" if receipt["verdict"] == HELD else "abgelehnt"
+        messages.append(f"{receipt['file_name']} {became}: {_in_short(receipt)} {consequence}")
         details.append(f"{receipt['file_name']}: {' '.join(receipt['reasons'])}")
-    blocks = bool(rejected) and not standing
+    if not standing:
+        messages.append("Von dieser Quelle gilt keine Lieferung.")
     return Finding(
         gate=1,
         suite="contract",
         name="verdict",
         subject=contract.id,
-        severity="critical" if blocks else "warning",
+        severity="warning" if standing else "critical",
         responsible=contract.owner,
         why="Eine Lieferung, die ihren Vertrag oder eine kritische Prüfung verletzt, wird nicht verwendet.",
-        success=not rejected,
-        failing=len(rejected),
-        failing_keys=[{"delivery": r["delivery"], "file_name": r["file_name"]} for r in rejected][:KEYS_NAMED],
+        success=not messages,
+        failing=len(unused),
+        failing_keys=[{"delivery": r["delivery"], "file_name": r["file_name"]} for r in unused][:KEYS_NAMED],
         message="\n".join(messages) or "Alle Lieferungen sind angenommen.",
-        blocks=blocks,
+        blocks=not standing,
         details="\n".join(details),
     )
 
 
 def _in_short(receipt: Receipt) -> str:
-    """Why a delivery was rejected, without a word of what stands in it."""
+    """Why a delivery is not used, without a word of what stands in it."""
+    if receipt["verdict"] == HELD:
+        return " ".join(receipt["reasons"])
     if not receipt["rows_read"]:
         return "Die Datei war als Ganzes nicht lesbar."
     if receipt["rows_quarantined"]:
@@ -278,7 +319,7 @@ def _in_short(receipt: Receipt) -> str:
 def load_findings(data: RegionData) -> list[dict[str, Any]]:
     """What gate 1 last found, as rows."""
     with connect() as connection:
-        found = connection.execute(f"from read_parquet({literal(data.judged / 'finding.parquet')})").df()
+        found = connection.execute(f"from {parquet_rows(data.judged / 'finding.parquet')}").df()
     rows: list[dict[str, Any]] = found.to_dict("records")
     return rows
 
@@ -288,7 +329,7 @@ def deliveries_in_force(data: RegionData) -> list[dict[str, str]]:
     columns = ["source", "municipality", "period", "edition", "level", "delivery", "file_name", "sha256"]
     with connect() as connection:
         rows = connection.execute(
-            f"select {', '.join(columns)} from read_parquet({literal(data.judged / 'delivery.parquet')}) "
+            f"select {', '.join(columns)} from {parquet_rows(data.judged / 'delivery.parquet')} "
             "where in_force order by all"
         ).fetchall()
     return [dict(zip(columns, row, strict=True)) for row in rows]
@@ -301,7 +342,7 @@ def judge_marts(declared: Declarations, marts: Path) -> list[Finding]:
     """Gate 2: every finding about the marts in a folder of Parquet files, one view each."""
     with connect() as connection:
         for path in sorted(marts.glob("mart_*.parquet")):
-            connection.execute(f"create temp view {path.stem} as select * from read_parquet({literal(path)})")
+            connection.execute(f"create temp view {path.stem} as select * from {parquet_rows(path)}")
         return [_judge(connection, suite, check, "marts") for suite in declared.suites_for(2) for check in suite.checks]
 
 

@@ -13,112 +13,71 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, date, datetime
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pandas as pd
 
-from dagster_project import area_rows, packages, reading, record_rows
+from dagster_project import area_rows, deliveries, packages, reading, record_rows
 from dagster_project.area_rows import accept_area_rows
-from dagster_project.declarations import Contract, FileLayout, Region
+from dagster_project.decisions import Decision, decided, known_bad, load_decisions
+from dagster_project.declarations import Contract, Region
+from dagster_project.declarations.contracts import in_words
+from dagster_project.deliveries import (
+    HELD,
+    REJECTED,
+    UNUSED,
+    About,
+    Arrival,
+    Receipt,
+    as_contracted,
+    by_place,
+    claimed,
+    load_receipts,
+    lost_figures,
+    predecessors,
+    same_subject,
+)
 from dagster_project.periods import last_day
 from dagster_project.reading import Breach, Counts, Layout, Unreadable, read_lines, texts
 from dagster_project.record_rows import accept_records, record_facts
 from dagster_project.settings import RegionData
-from dagster_project.tables import connect, literal, read_json, write_json, write_query
+from dagster_project.tables import connect, literal, parquet_rows, write_json, write_query
 
-About = tuple[str, str, str, str]
 WORKERS = os.cpu_count() or 1
-
-
-@dataclass(frozen=True)
-class Arrival:
-    """A file in the inbox that a contract's layout claims."""
-
-    path: Path
-    municipality: str
-    layout: FileLayout
-    period: str
-    reference_date: date
-
-    @property
-    def about(self) -> About:
-        """What the file is about; a later file about the same supersedes it."""
-        return (self.municipality, self.period, self.edition, self.level)
-
-    @property
-    def edition(self) -> str:
-        """Edition of the areas in the file; empty for records, which are placed on no edition's areas."""
-        return self.layout.edition or ""
-
-    @property
-    def level(self) -> str:
-        return self.layout.level or ""
-
-
-@dataclass(frozen=True)
-class Receipt:
-    """What became of a delivery; `reasons` are German sentences for its sender, `rules` its faults by rule,
-    `corrections` what was mended without asking, by column.
-
-    `rules` is filled in where the receipt is written out for the sender. `packed_at`: when its package was made.
-    """
-
-    delivery: str
-    source: str
-    municipality: str
-    period: str
-    reference_date: str
-    geography: str
-    edition: str
-    level: str
-    version: int
-    supersedes: str | None
-    file_name: str
-    sha256: str
-    landed_at: str
-    fingerprint: str
-    packed_at: str = ""
-    missing_areas_at_most: float = 0.0
-    verdict: str = "rejected"
-    rows_read: int = 0
-    rows_accepted: int = 0
-    rows_quarantined: int = 0
-    rows_skipped: int = 0
-    rows_unallocated: int = 0
-    corrections: list[dict[str, Any]] = field(default_factory=list)
-    reasons: list[str] = field(default_factory=list)
-    rules: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def about(self) -> About:
-        return (self.municipality, self.period, self.edition, self.level)
+# rules that keep a file for somebody to decide
+HOLDING = ("repeated_content", "fewer_figures")
 
 
 @dataclass(frozen=True)
 class Opening:
-    """What opens a package: the keys its sender signs with, when the last one was made, our own key to decrypt."""
+    """What opens a file: the keys its sender signs with, when the last package was made, our own key to decrypt.
+
+    `refusal` says of the hash of its content why it is not read, if so.
+    """
 
     public_keys: tuple[str, ...] = ()
     packed_after: str = ""
     age_key: Path | None = None
+    refusal: Callable[[str], Breach | None] = lambda content: None
 
 
 @dataclass(frozen=True)
 class CheckedFile:
-    """What the check of one file found; `reasons` are German sentences, `packed_at` is when its package was made."""
+    """What the check of one file found; `reasons` are German sentences, `packed_at` is when its package was made,
+    `content_sha256` the hash of the file in it."""
 
     verdict: str
     counts: Counts
     reasons: list[str]
     packed_at: str = ""
+    content_sha256: str = ""
 
 
 # ---------------------------------------------------------------- what lies in the inbox
@@ -173,30 +132,6 @@ def _files(region: Region, folder: str, inbox: Path) -> list[tuple[str, Path]]:
     ]
 
 
-def claimed(path: Path, municipality: str, contract: Contract) -> Arrival | None:
-    """The file as the contract's layout of that name reads it; None where there is none or its name tells no period."""
-    for layout in contract.files:
-        match = re.fullmatch(layout.name, packages.inner_name(path))
-        if match:
-            period = layout.period.format(**match.groupdict())
-            try:
-                return Arrival(path, municipality, layout, period, reference_date(contract, period))
-            except ValueError:  # a month 13 in a file name: nobody's delivery, and said so by `unclaimed`
-                return None
-    return None
-
-
-def reference_date(contract: Contract, period: str) -> date:
-    """The day a period's numbers are compared on: its last day, unless the contract declares another.
-
-    Raises `ValueError` where the period is not ISO 8601 (year, year-month, year-Qn or date).
-    """
-    last = last_day(period)
-    if contract.reference_date is None:
-        return last
-    return date.fromisoformat(f"{last.year + contract.reference_date.years}-{contract.reference_date.day}")
-
-
 # ---------------------------------------------------------------- landing
 
 
@@ -204,51 +139,52 @@ def land(region: Region, contract: Contract, data: RegionData) -> list[Receipt]:
     """Land every file of a source that lies in the inbox; returns the receipts of all its deliveries ever.
 
     Files that were landed before under the same contract, code and areas are not touched again. A file put back
-    in the place of a later one is the sender's last word: it becomes the next version.
+    in the place of a later one is the sender's last word: it becomes the next version. What was decided about a
+    delivery stands in its receipt, and one that is held is looked at again.
     """
-    receipts = load_receipts(data, contract.id)
+    stored = load_receipts(data, contract.id)
+    decisions = load_decisions(data, contract.id)
+    receipts = {
+        name: decided(receipt, contract, decisions) for name, receipt in as_contracted(stored, contract).items()
+    }
     _sweep(data.root)
-    fingerprint = _fingerprint(region, contract, data)
-    arrived = [(arrival, *_identified(contract, arrival)) for arrival in arrivals(region, contract, data.inbox)]
-    lying = {delivery for _, delivery, _ in arrived}
-    waiting = []
-    for arrival, delivery, sha256 in arrived:
-        receipt = _announced(contract, arrival, delivery, sha256, receipts, fingerprint, lying)
-        known = receipts.get(delivery)
-        if known is None or (known.fingerprint, known.version) != (fingerprint, receipt.version):
-            receipts[delivery] = receipt
-            waiting.append((arrival, receipt))
+    waiting = _waiting(region, contract, data, receipts, decisions)
     with _database(region, contract, data, len(waiting)) as database:
         _write_columns(database, contract, data)
 
-        def land_one(
-            arrival: Arrival, receipt: Receipt, repeated: Breach | None = None, packed_after: str = ""
-        ) -> None:
-            opening = Opening(region.public_keys_of(arrival.municipality), packed_after, data.age_key)
-            receipts[receipt.delivery] = _landed(database, region, contract, arrival, receipt, repeated, opening, data)
+        def land_one(arrival: Arrival, receipt: Receipt, packed_after: str = "") -> None:
+            opening = Opening(
+                region.public_keys_of(arrival.municipality),
+                packed_after,
+                data.age_key,
+                lambda content: _refusal(replace(receipt, content_sha256=content), receipts),
+            )
+            landed = _landed(database, region, contract, arrival, receipt, opening, data)
+            receipts[receipt.delivery] = stored[receipt.delivery] = landed
 
         # the verdict on these hangs on that of others
-        later = [item for item in waiting if _same_content(item[1], receipts) or packages.is_package(item[0].path)]
+        contents = Counter(receipt.content for receipt in receipts.values())
+        places = by_place(receipts.values())
+        later = [item for item in waiting if _hangs_on_others(*item, contents, places)]
         with ThreadPoolExecutor(WORKERS) as workers:
             list(workers.map(lambda item: land_one(*item), (item for item in waiting if item not in later)))
-        for arrival, receipt in later:
-            land_one(arrival, receipt, _repeated_content(receipt, receipts), _last_packed(receipt, receipts))
+        for arrival, receipt in sorted(later, key=lambda item: (item[1].place, item[1].version)):
+            land_one(arrival, receipt, _last_packed(receipt, receipts))
+    for name, receipt in receipts.items():
+        receipts[name] = decided(receipt, contract, decisions)
+        if receipts[name] != stored[name]:
+            write_json(asdict(receipts[name]), _receipt_file(data, receipt))
     return sorted(receipts.values(), key=lambda receipt: (receipt.about, receipt.version))
-
-
-def load_receipts(data: RegionData, source: str) -> dict[str, Receipt]:
-    """All receipts of a source by delivery id."""
-    found = [Receipt(**read_json(path)) for path in sorted((data.receipts / source).glob("*.json"))]
-    return {receipt.delivery: receipt for receipt in found}
 
 
 def originals(region: Region, contract: Contract, data: RegionData) -> list[tuple[Path, Receipt]]:
     """The files in the inbox that were landed as they lie there, with their receipts, earlier versions first."""
-    receipts = load_receipts(data, contract.id)
+    receipts = as_contracted(load_receipts(data, contract.id), contract)
+    landed = _by_content(receipts.values())
     found = [
         (arrival.path, receipts[delivery])
         for arrival in arrivals(region, contract, data.inbox)
-        if (delivery := _identified(contract, arrival)[0]) in receipts
+        if (delivery := _identified(contract, arrival, landed)[0]) in receipts
     ]
     return sorted(found, key=lambda original: (original[1].about, original[1].version, original[0].name))
 
@@ -259,15 +195,60 @@ def load_breaches(data: RegionData, receipt: Receipt) -> pd.DataFrame:
     with connect() as connection:
         if not path.is_file():
             return connection.execute(f"select {_BREACH} from (select {_NO_BREACH}) limit 0").df()
-        return connection.execute(f"from read_parquet({literal(path)})").df()
+        return connection.execute(f"from {parquet_rows(path)}").df()
 
 
-def _identified(contract: Contract, arrival: Arrival) -> tuple[str, str]:
-    """The delivery's id and the hash of the file's content."""
+def _waiting(
+    region: Region,
+    contract: Contract,
+    data: RegionData,
+    receipts: dict[str, Receipt],
+    decisions: dict[str, Decision],
+) -> list[tuple[Arrival, Receipt]]:
+    """The files that must be read, each with the receipt that announces it in `receipts`."""
+    fingerprint = _fingerprint(region, contract, data)
+    landed = _by_content(receipts.values())
+    arrived = [(arrival, *_identified(contract, arrival, landed)) for arrival in arrivals(region, contract, data.inbox)]
+    lying = {delivery for _, delivery, _ in arrived}
+    waiting = []
+    for arrival, delivery, sha256 in arrived:
+        announced = _announced(contract, arrival, delivery, sha256, receipts, fingerprint, lying)
+        receipt = decided(announced, contract, decisions)
+        known = receipts.get(delivery)
+        is_new = known is None or (known.fingerprint, known.version) != (fingerprint, receipt.version)
+        if is_new or (known is not None and _may_be_taken(known, receipts)):
+            receipts[delivery] = receipt
+            waiting.append((arrival, receipt))
+    return waiting
+
+
+def _may_be_taken(known: Receipt, receipts: dict[str, Receipt]) -> bool:
+    """Whether a delivery was held and nothing holds it any more."""
+    return known.verdict == HELD and not known.withdrawn_because and _refusal(known, receipts) is None
+
+
+def _by_content(receipts: Iterable[Receipt]) -> dict[tuple[str, str], list[Receipt]]:
+    """Receipts by what somebody sent, and who."""
+    found: dict[tuple[str, str], list[Receipt]] = {}
+    for receipt in receipts:
+        found.setdefault((receipt.sha256, receipt.municipality), []).append(receipt)
+    return found
+
+
+def _identified(contract: Contract, arrival: Arrival, landed: dict[tuple[str, str], list[Receipt]]) -> tuple[str, str]:
+    """The delivery's id and the hash of the file's content.
+
+    A file that was landed under its name keeps its id, whatever its contract says it is about by now.
+    """
     with arrival.path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    delivery = hashlib.sha256("|".join((contract.id, *arrival.about, sha256)).encode()).hexdigest()[:16]
-    return delivery, sha256
+    for receipt in landed.get((sha256, arrival.municipality), []):
+        if receipt.about == arrival.about or receipt.file_name == arrival.path.name:
+            return receipt.delivery, sha256
+    plain = arrival.layout.model_copy(update={"dimensions": {}, "columns": []})
+    is_plain = list(arrival.figures) == contract.figures_of(plain)
+    about = arrival.place if is_plain else arrival.about
+    return hashlib.sha256("|".join((contract.id, *about, sha256)).encode()).hexdigest()[:16], sha256
 
 
 def _announced(
@@ -280,17 +261,21 @@ def _announced(
     lying: set[str],
 ) -> Receipt:
     """The receipt of a file before it is read: what it is about and which version; `lying`: ids in the inbox."""
-    earlier = [receipt for receipt in receipts.values() if receipt.about == arrival.about]
+    known = receipts.get(delivery)
+    earlier = [receipt for receipt in receipts.values() if same_subject(receipt, arrival)]
     latest = max(earlier, key=lambda receipt: receipt.version, default=None)
     own = arrival.layout.missing_areas_at_most
     missing_areas_at_most = contract.missing_areas_at_most if own is None else own
-    if delivery in receipts and latest and latest.delivery in lying:
+    if known is not None and known.place == arrival.place and latest and latest.delivery in lying:
         return replace(
-            receipts[delivery],
+            known,
             fingerprint=fingerprint,
             file_name=arrival.path.name,
             missing_areas_at_most=missing_areas_at_most,
         )
+    before = max(
+        (receipt for receipt in earlier if receipt.delivery != delivery), key=lambda item: item.version, default=None
+    )
     return Receipt(
         delivery=delivery,
         source=contract.id,
@@ -301,11 +286,13 @@ def _announced(
         edition=arrival.edition,
         level=arrival.level,
         version=latest.version + 1 if latest else 1,
-        supersedes=latest.delivery if latest else None,
+        supersedes=before.delivery if before else None,
         file_name=arrival.path.name,
         sha256=sha256,
         landed_at=datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="seconds"),
         fingerprint=fingerprint,
+        dimensions=" ".join(in_words(arrival.layout.dimensions)),
+        figures=list(arrival.figures),
         missing_areas_at_most=missing_areas_at_most,
     )
 
@@ -325,7 +312,7 @@ def _fingerprint(region: Region, contract: Contract, data: RegionData) -> str:
         contract.model_dump_json().encode(),
         repr([region.public_keys_of(sender) for sender in senders]).encode(),
         Path(__file__).read_bytes(),
-        *(Path(str(module.__file__)).read_bytes() for module in (reading, area_rows, record_rows)),
+        *(Path(str(module.__file__)).read_bytes() for module in (deliveries, reading, area_rows, record_rows)),
         *(path.read_bytes() for path in packages.CODE),
         *(path.read_bytes() for path in sorted(data.geography.glob("*.parquet"))),
     ]
@@ -341,7 +328,7 @@ def _database(region: Region, contract: Contract, data: RegionData, files: int) 
             f"""
             create table municipality as select * from (values {keys}) as known (ags);
             create table street_range as
-            select * from read_parquet({literal(data.geography / "street_range.parquet")})
+            select * from {parquet_rows(data.geography / "street_range.parquet")}
             where geography = {literal(contract.geography)}
             """
         )
@@ -354,27 +341,27 @@ def _landed(
     contract: Contract,
     arrival: Arrival,
     receipt: Receipt,
-    repeated: Breach | None,
     opening: Opening,
     data: RegionData,
 ) -> Receipt:
     """Read, check and store one file; its receipt is written last, so that a killed run lands it again.
 
-    What belongs to the file alone goes with its connection. `repeated` says why it is not read at all.
+    What belongs to the file alone goes with its connection.
     """
     with database.cursor() as connection:
 
         def know_places() -> None:
             _know_areas(connection, region, contract, receipt, data)
 
-        if repeated is None:
-            checked = check_file(connection, contract, arrival, data.root, know_places, opening)
-        else:
-            checked = _unread(connection, [repeated])
+        checked = check_file(connection, contract, arrival, data.root, know_places, opening)
         landed = _counted(receipt, checked)
         _write(connection, contract, landed, data)
-    write_json(asdict(landed), data.receipts / landed.source / f"{landed.delivery}.json")
+    write_json(asdict(landed), _receipt_file(data, landed))
     return landed
+
+
+def _receipt_file(data: RegionData, receipt: Receipt) -> Path:
+    return data.receipts / receipt.source / f"{receipt.delivery}.json"
 
 
 def check_file(
@@ -397,6 +384,9 @@ def check_file(
     try:
         facts = record_facts(layout, last_day(arrival.period)) if contract.shape == "records" else texts(layout)
         with packages.opened(arrival.path, sender, workspace, opening.age_key, opening.packed_after) as file:
+            content = packages.sha256(file.path)
+            if refusal := _declared_bad(contract, content) or opening.refusal(content):
+                return replace(_unread(connection, [refusal]), packed_at=file.packed_at, content_sha256=content)
             read_lines(connection, file.path, layout, workspace, facts)
             know_places()
             counts = _accept(connection, layout, arrival)
@@ -404,13 +394,14 @@ def check_file(
         return _unread(connection, [Breach(error.rule, str(error))])
     except Unreadable as error:
         return _unread(connection, error.breaches)
-    return replace(_judged(connection, contract, counts), packed_at=file.packed_at)
+    return replace(_judged(connection, contract, counts), packed_at=file.packed_at, content_sha256=content)
 
 
 def _unread(connection: duckdb.DuckDBPyConnection, breaches: Sequence[Breach]) -> CheckedFile:
     """A file that was not taken row by row."""
     _store_breaches(connection, breaches)
-    return CheckedFile("rejected", Counts(), [breach.reason for breach in breaches])
+    verdict = HELD if all(breach.rule in HOLDING for breach in breaches) else REJECTED
+    return CheckedFile(verdict, Counts(), [breach.reason for breach in breaches])
 
 
 def _accept(connection: duckdb.DuckDBPyConnection, layout: Layout, arrival: Arrival) -> Counts:
@@ -430,7 +421,7 @@ def _know_areas(
         f"""
         create temp table expected_area as
         select area
-        from read_parquet({literal(data.geography / "area.parquet")})
+        from {parquet_rows(data.geography / "area.parquet")}
         where geography = $geography and edition = $edition and level = $level and not is_unallocated
             and $reference_date::date between coalesce(exists_from, $reference_date::date)
             and coalesce(exists_to, $reference_date::date)
@@ -444,26 +435,58 @@ def _know_areas(
     )
 
 
-def _same_content(receipt: Receipt, receipts: dict[str, Receipt]) -> list[Receipt]:
-    """Deliveries about something else with the same content."""
-    return [other for other in receipts.values() if other.sha256 == receipt.sha256 and other.about != receipt.about]
+def _hangs_on_others(
+    arrival: Arrival, receipt: Receipt, contents: Counter[str], places: dict[About, list[Receipt]]
+) -> bool:
+    """Whether a file can only be judged when others are: what is in a package is not known before it is opened."""
+    return (
+        packages.is_package(arrival.path)
+        or contents[receipt.content] > 1
+        or any(lost_figures(other.figures, receipt.figures) for other in predecessors(receipt, places[receipt.place]))
+    )
 
 
-def _repeated_content(receipt: Receipt, receipts: dict[str, Receipt]) -> Breach | None:
-    for other in _same_content(receipt, receipts):
-        if other.verdict != "rejected":
+def _declared_bad(contract: Contract, content: str) -> Breach | None:
+    reason = known_bad(contract, content)
+    return Breach("known_bad", f"Diese Datei wird nicht angenommen: {reason}") if reason else None
+
+
+def _refusal(receipt: Receipt, receipts: dict[str, Receipt]) -> Breach | None:
+    """Why a file is not read though it may be well-formed: withdrawn before, another one's content, fewer figures."""
+    same = [item for item in receipts.values() if item.content == receipt.content and item.delivery != receipt.delivery]
+    for other in same:
+        if other.withdrawn_because and same_subject(other, receipt):
+            return Breach(
+                "withdrawn_content",
+                f"Der Inhalt ist derselbe wie in {other.file_name}; diese Lieferung ist zurückgezogen: "
+                f"{other.withdrawn_because}",
+            )
+    if receipt.taken_because or receipt.withdrawn_because:
+        return None
+    for other in same:
+        if other.is_used and other.about != receipt.about and not other.taken_because:
             return Breach(
                 "repeated_content",
-                f"Der Inhalt ist derselbe wie in {other.file_name} für den Zeitraum "
-                f"{other.period}. Vermutlich wurde die falsche Datei unter diesem Namen abgelegt.",
+                f"Der Inhalt ist derselbe wie in {other.file_name} für {other.subject}. Vermutlich liegt eine der "
+                "beiden Dateien unter einem falschen Namen. Sie wird erst verwendet, wenn die Statistikstelle es "
+                "entscheidet.",
+            )
+    for other in predecessors(receipt, receipts.values()):
+        lost = lost_figures(other.figures, receipt.figures)
+        if lost and other.is_used and other.version < receipt.version:
+            return Breach(
+                "fewer_figures",
+                f"Die Datei würde {other.file_name} für {other.subject} ersetzen, enthält aber nicht, was dort steht: "
+                f"{', '.join(lost[:5])}{' …' if len(lost) > 5 else ''}. Sie wird erst verwendet, wenn die "
+                "Statistikstelle es entscheidet.",
             )
     return None
 
 
 def _last_packed(receipt: Receipt, receipts: dict[str, Receipt]) -> str:
     """When the newest package about the same that was taken before was made."""
-    before = [other for other in receipts.values() if other.about == receipt.about and other.version < receipt.version]
-    return max((other.packed_at for other in before if other.verdict != "rejected"), default="")
+    before = [item for item in predecessors(receipt, receipts.values()) if item.version < receipt.version]
+    return max((other.packed_at for other in before if other.verdict not in UNUSED), default="")
 
 
 def _period_text(layout: Layout, arrival: Arrival) -> str | None:
@@ -473,7 +496,7 @@ def _period_text(layout: Layout, arrival: Arrival) -> str | None:
 
 def _judged(connection: duckdb.DuckDBPyConnection, contract: Contract, counts: Counts) -> CheckedFile:
     """The verdict on a file that could be read: accepted, partly, or rejected above the contract's tolerance."""
-    rejected = counts.quarantined > contract.rejected_rows_at_most * counts.read
+    is_rejected = counts.quarantined > contract.rejected_rows_at_most * counts.read
     reasons: list[str] = []
     if counts.quarantined:
         reasons = [
@@ -481,7 +504,7 @@ def _judged(connection: duckdb.DuckDBPyConnection, contract: Contract, counts: C
             f"(erlaubt: {contract.rejected_rows_at_most * 100:g} %).",
             *_examples(connection),
         ]
-    verdict = "rejected" if rejected else "partly" if counts.quarantined else "accepted"
+    verdict = REJECTED if is_rejected else "partly" if counts.quarantined else "accepted"
     return CheckedFile(verdict, counts, reasons)
 
 
@@ -491,6 +514,7 @@ def _counted(receipt: Receipt, checked: CheckedFile) -> Receipt:
         receipt,
         verdict=checked.verdict,
         packed_at=checked.packed_at,
+        content_sha256="" if checked.content_sha256 == receipt.sha256 else checked.content_sha256,
         reasons=checked.reasons,
         rules=[],
         rows_read=counts.read,
@@ -545,7 +569,7 @@ def _write(connection: duckdb.DuckDBPyConnection, contract: Contract, receipt: R
     quarantine = data.quarantine / receipt.source / f"{receipt.delivery}.parquet"
     raw.unlink(missing_ok=True)
     quarantine.unlink(missing_ok=True)
-    if receipt.verdict != "rejected":
+    if receipt.verdict not in UNUSED:
         # records are counted, not read: in which order they lie does not matter
         ordered = " order by row, column_name" if contract.shape == "table" else ""
         write_query(connection, f"select {_landed_columns(contract, receipt)} from accepted{ordered}", raw)
@@ -574,6 +598,6 @@ def _write_columns(connection: duckdb.DuckDBPyConnection, contract: Contract, da
     path = data.raw / contract.id / "_columns.parquet"
     columns = ", ".join(f"cast(null as {kind}) as {name}" for name, kind in contract.landed_columns.items())
     wanted = connection.execute(f"select {columns} limit 0").description
-    if path.is_file() and connection.execute(f"from read_parquet({literal(path)})").description == wanted:
+    if path.is_file() and connection.execute(f"from {parquet_rows(path)}").description == wanted:
         return
     write_query(connection, f"select {columns} limit 0", path)

@@ -17,7 +17,7 @@ from typing import TextIO
 import duckdb
 
 from dagster_project.declarations import Column, Contract, FileLayout, Symbol
-from dagster_project.tables import CONFIDENTIAL, identifier, literal
+from dagster_project.tables import CONFIDENTIAL, exactly, identifier, literal
 
 ENCODING_NAMES = {"utf-8": "UTF-8", "cp1252": "Windows-1252", "latin-1": "ISO-8859-1"}
 CHUNK = 1 << 20
@@ -316,7 +316,8 @@ def _read_lines(
     )
     reader = f"""
         read_csv(
-            {literal(text.path)}, columns = {{{columns}}}, delim = {literal(layout.delimiter)}, quote = '"',
+            {literal(exactly(text.path))}, hive_partitioning = false, columns = {{{columns}}},
+            delim = {literal(layout.delimiter)}, quote = '"',
             escape = '"', header = true, auto_detect = false, all_varchar = true, store_rejects = true,
             rejects_limit = 0, null_padding = false
         )

@@ -21,7 +21,7 @@ from typing import Any
 import duckdb
 
 from dagster_project.settings import RegionData
-from dagster_project.tables import connect, identifier, literal, read_json, write_json
+from dagster_project.tables import connect, exactly, identifier, literal, parquet_rows, read_json, write_json
 
 STORAGE_VERSION = "v1.0.0"  # DuckDB clients from 1.0 on can read it
 DIGEST_DIGITS = 12
@@ -189,7 +189,7 @@ def _withheld_since(data: RegionData, path: Path) -> dict[str, int]:
     made_at = read_json(path / "manifest.json")["created_at"]
     cube = "mart_indicator_value.parquet"
     later = [
-        str(other / "parquet" / cube)
+        exactly(other / "parquet" / cube)
         for other in _published(data)
         if other != path and read_json(other / "manifest.json")["created_at"] >= made_at
     ]
@@ -199,16 +199,16 @@ def _withheld_since(data: RegionData, path: Path) -> dict[str, int]:
         rows = connection.execute(
             f"""
             with withheld as (
-                select distinct {CELL} from read_parquet($later) where status = 'suppressed'
+                select distinct {CELL} from read_parquet($later, hive_partitioning = false) where status = 'suppressed'
             )
             select indicator, count(*)
-            from read_parquet($own) as own
+            from {parquet_rows(path / "parquet" / cube)} as own
             semi join withheld using ({CELL})
             where own.value is not null or own.class is not null
             group by indicator
             order by indicator
             """,
-            {"later": later, "own": str(path / "parquet" / cube)},
+            {"later": later},
         ).fetchall()
     return dict(rows)
 
@@ -219,8 +219,8 @@ def compare(data: RegionData, one: str, other: str) -> dict[str, Any]:
     before, after = (read_json(path / "manifest.json") for path in (first, second))
     with connect() as connection:
         for name, path in (("one", first), ("other", second)):
-            mart = literal(path / "parquet" / "mart_indicator_value.parquet")
-            connection.execute(f"create temp view {name} as select * from read_parquet({mart})")
+            mart = parquet_rows(path / "parquet" / "mart_indicator_value.parquet")
+            connection.execute(f"create temp view {name} as select * from {mart}")
         added, removed, changed = connection.execute(
             f"""
             select
@@ -274,7 +274,7 @@ def _write_tables(
         connection.execute(f"attach {database} as marts (storage_version {literal(STORAGE_VERSION)})")
         for path in sorted((candidate / "parquet").glob("*.parquet")):
             mart = identifier(path.stem)
-            connection.execute(f"create table marts.{mart} as select * from read_parquet({literal(path)})")
+            connection.execute(f"create table marts.{mart} as select * from {parquet_rows(path)}")
             _comment(connection, path.stem, described.get(path.stem))
             csv = candidate / "csv" / f"{path.stem}.csv"
             connection.execute(f"copy marts.{mart} to {literal(csv)} (header, delimiter ',')")
@@ -303,10 +303,10 @@ def _write_checks(connection: duckdb.DuckDBPyConnection, findings: list[dict[str
 
 def _write_news(connection: duckdb.DuckDBPyConnection, parquet: Path, standing: Release | None) -> None:
     """mart_news: every value of the candidate beside the one that the release in force shows."""
-    after = f"read_parquet({literal(parquet / 'mart_indicator_value.parquet')})"
+    after = f"{parquet_rows(parquet / 'mart_indicator_value.parquet')}"
     before = f"(select * from {after} where false)"
     if standing is not None:
-        before = f"read_parquet({literal(standing.path / 'parquet' / 'mart_indicator_value.parquet')})"
+        before = f"{parquet_rows(standing.path / 'parquet' / 'mart_indicator_value.parquet')}"
     connection.execute(
         f"""
         copy (

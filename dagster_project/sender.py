@@ -19,13 +19,17 @@ import duckdb
 
 from dagster_project.area_rows import area_key
 from dagster_project.declarations import Contract, DeclarationError, FileLayout, Geography, Mistake, Region
+from dagster_project.declarations.territory import StreetRegister
 from dagster_project.declarations.yaml_files import AnyDeclared, read_file
-from dagster_project.landing import Arrival, CheckedFile, Opening, check_file, claimed
+from dagster_project.deliveries import Arrival, claimed
+from dagster_project.landing import CheckedFile, Opening, check_file
 from dagster_project.settings import Project
 from dagster_project.sharing import Fault
-from dagster_project.tables import connect, identifier, literal
+from dagster_project.tables import connect, exactly, identifier, literal, parquet_rows
 
 STREET_COLUMNS = ("ags", "street_key", "number_from", "suffix_from", "number_to", "suffix_to", "side", "area")
+# cp1252 differs from it in signs alone, which no street key has
+DUCKDB_ENCODINGS = {"cp1252": "latin-1", "latin-1": "latin-1"}
 HOUSE_NUMBERS = ("number_from", "number_to")
 
 
@@ -278,7 +282,7 @@ def _list_streets(connection: duckdb.DuckDBPyConnection, given: _Given) -> None:
     register = _declared(path, Geography).street_register
     if register is None:
         raise WrongUse(f"{path.name} erklärt unter „street_register“ kein Straßenverzeichnis.")
-    _read(connection, given.streets, list(register.columns.values()), register.delimiter)
+    _read(connection, given.streets, list(register.columns.values()), register)
     sides = " ".join(f"when {literal(written)} then {literal(side)}" for side, written in register.sides.items())
     texts: dict[str, str] = {name: f"coalesce({identifier(column)}, '')" for name, column in register.columns.items()}
     expressions = {
@@ -301,17 +305,28 @@ def _list_streets(connection: duckdb.DuckDBPyConnection, given: _Given) -> None:
 
 
 def _read(
-    connection: duckdb.DuckDBPyConnection, path: Path, wanted: list[str], delimiter: str | None = None
+    connection: duckdb.DuckDBPyConnection, path: Path, wanted: list[str], register: StreetRegister | None = None
 ) -> list[str]:
-    """A CSV or Parquet file in `given_file`, and the names of its columns.
+    """A CSV (written as the register declares) or Parquet file in `given_file`, and the names of its columns.
 
     Raises `WrongUse` where it cannot be read or lacks a wanted column.
     """
-    separator = f", delim = {literal(delimiter)}" if delimiter else ""
+    separator = f", delim = {literal(register.delimiter)}" if register else ""
+    if register is not None and path.suffix != ".parquet":
+        try:
+            path.read_bytes().decode(register.encoding)
+        except UnicodeDecodeError as error:
+            raise WrongUse(
+                f"{path.name}: das Straßenverzeichnis ist nicht in der Zeichenkodierung {register.encoding} "
+                "gespeichert, die „street_register“ erklärt."
+            ) from error
+        if register.encoding != "utf-8":
+            separator += f", encoding = {literal(DUCKDB_ENCODINGS[register.encoding])}"
     reader = (
-        f"read_parquet({literal(path)})"
+        parquet_rows(path)
         if path.suffix == ".parquet"
-        else f"read_csv({literal(path)}, header = true, all_varchar = true{separator})"
+        else f"read_csv({literal(exactly(path))}, header = true, all_varchar = true, hive_partitioning = false"
+        f"{separator})"
     )
     try:
         connection.execute(f"create temp table given_file as from {reader}")

@@ -22,6 +22,10 @@ def memory_limit(default: str = MEMORY) -> str:
     return os.environ.get("SOZIALRAUM_MEMORY", default)
 
 
+class FolderError(Exception):
+    """A data folder that cannot be used; the message is German."""
+
+
 @dataclass(frozen=True)
 class Project:
     """The folders of a checkout: what people declare and what the code reads from it."""
@@ -90,6 +94,11 @@ class RegionData:
     def quarantine(self) -> Path:
         """Rows that break their contract (written by `landing`)."""
         return self.root / "quarantine"
+
+    @property
+    def decisions(self) -> Path:
+        """What was decided about single deliveries (written by `decisions`)."""
+        return self.root / "decisions"
 
     @property
     def spill(self) -> Path:
@@ -188,6 +197,11 @@ def project() -> Project:
 def region_data(region: str, inbox: Path | None = None) -> RegionData:
     """The data folder of a region; `inbox` (or `SOZIALRAUM_INBOX`) replaces its own inbox folder."""
     root = Path(os.environ.get("SOZIALRAUM_DATA", project().root / "data")).resolve() / region
+    if "?" in str(root):
+        raise FolderError(
+            f"Der Datenordner {root} hat ein „?“ im Namen: Dort lässt sich keine Datenbank anlegen. Bitte den Ordner "
+            "umbenennen oder mit SOZIALRAUM_DATA einen anderen nennen."
+        )
     chosen = inbox or os.environ.get("SOZIALRAUM_INBOX")
     return RegionData(root=root, inbox=Path(chosen).resolve() if chosen else root / "inbox")
 

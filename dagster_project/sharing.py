@@ -20,12 +20,19 @@ from typing import Any
 import jinja2
 
 from dagster_project.declarations import Contract
+from dagster_project.deliveries import HELD, UNUSED, WITHDRAWN
 from dagster_project.settings import RegionData, project
-from dagster_project.tables import CONFIDENTIAL, connect, literal, read_json, write_json
+from dagster_project.tables import CONFIDENTIAL, connect, parquet_rows, read_json, write_json
 
 Receipt = Mapping[str, Any]
 
-VERDICTS = {"accepted": "angenommen", "partly": "teilweise angenommen", "rejected": "abgelehnt"}
+VERDICTS = {
+    "accepted": "angenommen",
+    "partly": "teilweise angenommen",
+    "rejected": "abgelehnt",
+    "held": "noch nicht angenommen: Sie wartet auf eine Entscheidung",
+    "withdrawn": "zurückgezogen",
+}
 SHOWN_VALUE = 200  # characters
 SHOWN_ROWS = 20  # of one rule, on the screen
 
@@ -62,8 +69,16 @@ ADVICE = {
         "Zu viele Zeilen ohne Daten", "Anmerkungen und Summen unter oder zwischen den Daten entfernen."
     ),
     "repeated_content": Advice(
-        "Inhalt eines anderen Zeitraums", "Die Datei des richtigen Zeitraums unter diesem Namen liefern."
+        "Inhalt einer anderen Lieferung",
+        "Prüfen, welche der beiden Dateien richtig benannt ist, und es der Statistikstelle melden; die andere neu "
+        "exportieren und liefern.",
     ),
+    "fewer_figures": Advice(
+        "Weniger Angaben als bisher",
+        "Die fehlenden Spalten mitliefern oder der Statistikstelle melden, dass sie entfallen.",
+    ),
+    "withdrawn_content": Advice("Zurückgezogener Inhalt", "Die richtige Datei neu exportieren und liefern."),
+    "known_bad": Advice("Als falsch bekannte Datei", "Die richtige Datei neu exportieren und liefern."),
     # its package
     **dict.fromkeys(
         (
@@ -194,8 +209,11 @@ def write_receipts(
     `contract` and `municipalities` (key: name) give the page the names people know.
     """
     receipts = {receipt["delivery"]: receipt for receipt in map(read_json, _receipt_files(data, source))}
+    # what waits or was withdrawn takes nobody's place
     later: dict[str, Receipt] = {
-        receipt["supersedes"]: receipt for receipt in receipts.values() if receipt["supersedes"] is not None
+        receipt["supersedes"]: receipt
+        for receipt in receipts.values()
+        if receipt["supersedes"] is not None and _verdict(receipt) not in ("held", "withdrawn")
     }
     template = _template()
     pages = []
@@ -223,7 +241,7 @@ def load_faults(data: RegionData, receipt: Receipt) -> list[Fault]:
     with connect() as connection:
         found = connection.execute(
             f"""
-            select row, column_name, value, rule, reason, is_quarantined from read_parquet({literal(path)})
+            select row, column_name, value, rule, reason, is_quarantined from {parquet_rows(path)}
             order by row, column_name, rule
             """
         )
@@ -315,7 +333,8 @@ def _shown(
     return {
         "receipt": receipt,
         "period": _german_period(receipt["period"]),
-        "verdict": VERDICTS[receipt["verdict"]],
+        "verdict": VERDICTS[_verdict(receipt)],
+        "verdict_class": _verdict(receipt),
         "barred": [group for group in groups if group.first.is_quarantined],
         "unallocated": [group for group in groups if not group.first.is_quarantined],
         "earlier": earlier,
@@ -357,7 +376,12 @@ def _write_text(text: str, path: Path) -> None:
 
 def rows_taken(receipt: Receipt) -> int:
     """Rows that count: those without a breach, unless the delivery is rejected as a whole."""
-    return 0 if receipt["verdict"] == "rejected" else int(receipt["rows_accepted"])
+    return 0 if _verdict(receipt) in UNUSED else int(receipt["rows_accepted"])
+
+
+def _verdict(receipt: Receipt) -> str:
+    """The verdict of landing, unless the delivery was withdrawn since."""
+    return WITHDRAWN if receipt.get("withdrawn_because") else str(receipt["verdict"])
 
 
 def what_to_do(receipt: Receipt, earlier: Receipt | None = None, later: Receipt | None = None) -> list[str]:
@@ -368,6 +392,18 @@ def what_to_do(receipt: Receipt, earlier: Receipt | None = None, later: Receipt 
             f"{later['version']}). Maßgeblich ist deren Quittung; zu dieser ist nichts mehr zu tun."
         ]
     steps = []
+    if because := receipt.get("withdrawn_because"):
+        return [
+            f"Diese Lieferung wurde zurückgezogen und wird nicht verwendet: {because}",
+            "Bitte liefern Sie die richtige Datei; was vorher galt, gilt bis dahin wieder.",
+        ]
+    if receipt["verdict"] == HELD:
+        return [
+            *receipt["reasons"],
+            "Bitte klären Sie mit der Statistikstelle, was gelten soll. Bis dahin wird keine Zeile übernommen.",
+        ]
+    if because := receipt.get("taken_because"):
+        steps.append(f"Die Statistikstelle hat entschieden, diese Lieferung zu verwenden: {because}")
     if receipt["verdict"] == "rejected":
         steps.append(
             "Keine Zeile dieser Datei wurde übernommen. Bitte beheben Sie die genannten Fehler im Fachverfahren."

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,20 @@ def literal(text: str | Path) -> str:
     return "'" + str(text).replace("'", "''") + "'"
 
 
+def exactly(path: Path) -> str:
+    """A path for DuckDB's readers, which take `*`, `?` and `[` for patterns: each of them stands for itself."""
+    return re.sub(r"[*?[]", r"[\g<0>]", str(path))
+
+
+def parquet_rows(path: Path, pattern: str = "") -> str:
+    """SQL for the rows of a Parquet file, or of all files in a folder whose names fit a pattern.
+
+    Whatever the path is called: a folder such as `year=2024` adds no column.
+    """
+    files = f"{exactly(path)}/{pattern}" if pattern else exactly(path)
+    return f"read_parquet({literal(files)}, hive_partitioning = false)"
+
+
 def identifier(name: str) -> str:
     """A name as a quoted SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
@@ -99,7 +114,7 @@ def write_frame(frame: pd.DataFrame, path: Path, types: dict[str, str] | None = 
 def read_frame(path: Path, columns: str = "*") -> pd.DataFrame:
     """The rows of a Parquet file as a frame; a file that dbt writes without rows holds one of nothing but nulls."""
     with _frames() as connection:
-        return connection.execute(f"select {columns} from read_parquet({literal(path)})").df().dropna(how="all")
+        return connection.execute(f"select {columns} from {parquet_rows(path)}").df().dropna(how="all")
 
 
 def _frames() -> duckdb.DuckDBPyConnection:

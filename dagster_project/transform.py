@@ -1,6 +1,6 @@
 """dbt: from accepted deliveries to the candidate marts. dbt alone opens the warehouse file.
 
-Reads  raw/, catalogue/, geography/, crosswalk/, judged/, protection/ of a region, and all declared contracts.
+Reads  raw/, catalogue/, geography/, crosswalk/, judged/, protection/ of a region, and its contracts.
 Writes dbt/ (links to the checkout's dbt project, and in models_made/ one view per contract, made from the contract),
        internal/indicator_value.parquet where it is declared (confidential),
        warehouse.duckdb, support/*.parquet (what a crosswalk needs) and marts/*.parquet.
@@ -11,6 +11,7 @@ they are whole.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from dagster_project.declarations import Contract, Declarations, all_contracts
+from dagster_project.declarations import Contract, Declarations
 from dagster_project.settings import Project, RegionData
-from dagster_project.tables import connect, literal, read_json, write_json, write_query
+from dagster_project.tables import connect, parquet_rows, read_json, write_json, write_query
 
 if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
@@ -51,17 +52,16 @@ class NodeResult:
     seconds: float
 
 
-def assemble(project: Project, data: RegionData) -> None:
+def assemble(project: Project, data: RegionData, contracts: dict[str, Contract]) -> None:
     """The dbt project of a region: links to the checkout's, and the staging models as files of its own.
 
-    Every region has its own, so that regions and checkouts of different contracts can be built side by side.
-    All regions' contracts are written: observation models refer to theirs whatever region is built.
+    Every region has its own, with staging of its own contracts alone: another region's contract of the same id may have
+    other columns. Observation models of sources the region does not have are disabled (see `config` in each).
     Files and links change only if they must.
     """
     staging = data.dbt_project / "models_made" / "staging"
     staging.mkdir(parents=True, exist_ok=True)
     _link_all(project.dbt, data.dbt_project)
-    contracts = all_contracts(project)
     files = {f"stg_{contract.id}.sql": _staging_sql(contract) for contract in contracts.values()}
     files["staging.yml"] = yaml.safe_dump(_staging_docs(contracts), allow_unicode=True, sort_keys=False, width=120)
     for path in staging.iterdir():
@@ -143,10 +143,10 @@ def _drop_rows_of_nothing(folder: Path) -> None:
     """dbt's external tables hold one row of nulls where there are none: empty files must be empty."""
     with connect() as connection:
         for path in sorted(folder.glob("*.parquet")):
-            relation = connection.sql(f"from read_parquet({literal(path)})")
+            relation = connection.sql(f"from {parquet_rows(path)}")
             rows = relation.limit(2).fetchall()
             if len(rows) == 1 and not any(value is not None for value in rows[0]):
-                write_query(connection, f"from read_parquet({literal(path)}) limit 0", path)
+                write_query(connection, f"from {parquet_rows(path)} limit 0", path)
 
 
 def _build(project: Project, data: RegionData, declared: Declarations, models: Sequence[str]) -> list[NodeResult]:
@@ -167,7 +167,8 @@ def run_dbt(project: Project, data: RegionData, declared: Declarations, argument
     from dbt.cli.main import dbtRunner  # heavy: 4 s
 
     parsed = _parsed(project, data, declared)
-    result = dbtRunner(manifest=parsed).invoke(["--no-write-json", *arguments, *_flags(project, data, declared)])
+    with contextlib.chdir(data.root):
+        result = dbtRunner(manifest=parsed).invoke(["--no-write-json", *arguments, *_flags(project, data, declared)])
     if result.exception is not None:
         raise TransformError(str(result.exception))
     results = [
@@ -191,7 +192,7 @@ def run_dbt(project: Project, data: RegionData, declared: Declarations, argument
 
 def manifest(project: Project, data: RegionData, declared: Declarations) -> dict[str, Any]:
     """dbt's own description of all models and their columns; parsed anew only if a declaration or model changed."""
-    assemble(project, data)
+    assemble(project, data, declared.contracts)
     path = data.dbt_target / "manifest.json"
     if not path.is_file() or _parsed_from(data) != _fingerprint(project, declared):
         _parsed(project, data, declared)
@@ -206,7 +207,8 @@ def _parsed(project: Project, data: RegionData, declared: Declarations) -> Manif
 
     standing = (data.root, _fingerprint(project, declared))
     if _last_parsed.get("of") != standing:
-        result = dbtRunner().invoke(["parse", "--quiet", *_flags(project, data, declared)])
+        with contextlib.chdir(data.root):
+            result = dbtRunner().invoke(["parse", "--quiet", *_flags(project, data, declared)])
         if result.exception is not None or not result.success:
             raise TransformError(f"dbt cannot read its project: {result.exception}")
         _last_parsed.update(of=standing, manifest=result.result)
@@ -218,7 +220,8 @@ def _flags(project: Project, data: RegionData, declared: Declarations) -> list[s
     data.dbt_target.mkdir(parents=True, exist_ok=True)
     for folder in (data.marts, data.support, data.core, data.internal):
         folder.mkdir(parents=True, exist_ok=True)
-    os.environ["SOZIALRAUM_REGION_DATA"] = str(data.root)
+    # dbt is run in the data folder: names with quotes, braces or patterns in them never reach its SQL and templates
+    os.environ["SOZIALRAUM_REGION_DATA"] = "."
     os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
     return [
         "--project-dir", str(data.dbt_project),
@@ -250,7 +253,7 @@ def _fingerprint(project: Project, declared: Declarations) -> dict[str, Any]:
     return {
         "files": known,
         **_variables(declared),
-        "contracts": {name: contract.model_dump_json() for name, contract in all_contracts(project).items()},
+        "contracts": {name: contract.model_dump_json() for name, contract in declared.contracts.items()},
     }
 
 

@@ -5,6 +5,7 @@ Reads the checkout's declarations; writes changed copies of the made-up town's i
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -17,9 +18,10 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kleinstadt import CHECKOUT, REGION, Kleinstadt
+from pydantic import ValidationError
 
 from dagster_project import declarations
-from dagster_project.declarations import DeclarationError, Mistake
+from dagster_project.declarations import Contract, DeclarationError, Mistake
 from dagster_project.settings import Project
 
 REGION_FILE = f"sources/{REGION}/region.yml"
@@ -542,3 +544,41 @@ PIECES = [
 def test_no_text_ends_in_another_error(project: Project, text: str) -> None:
     (project.root / REGION_FILE).write_text(text, encoding="utf-8")
     assert all(mistake.file and mistake.problem for mistake in mistakes(project))
+
+
+LAYOUT = {"name": "u18_(?P<year>\\d{4})", "period": "{year}", "edition": "1", "level": "bezirk"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"files": [{**LAYOUT, "dimensions": {"age": "{year}"}}]}, "dimension age is taken as it stands"),
+        ({"files": [LAYOUT, {**LAYOUT, "dimensions": {"age": "x"}}]}, "is declared twice"),
+        (
+            {
+                "files": [{**LAYOUT, "dimensions": {"age": "u18"}}, {**LAYOUT, "name": "all", "dimensions": {}}],
+                "columns": [
+                    {"name": "key", "role": "key", "type": "text"},
+                    {"name": "persons"},
+                    {"name": "total", "dimensions": {"age": "all"}},
+                ],
+            },
+            "files.0 and files.1 differ in their dimensions, but both hold total age=all",
+        ),
+        (
+            {
+                "shape": "records",
+                "files": [{"name": "x", "period": "2020", "dimensions": {"age": "u18"}}],
+                "columns": [{"name": "ags", "role": "address", "part": "ags", "type": "text"}],
+            },
+            "records have no dimensions",
+        ),
+        ({"known_bad": [{"sha256": "abc", "reason": "x"}]}, "known_bad"),
+    ],
+)
+def test_files_that_would_silently_replace_each_other_are_refused(
+    kleinstadt: Kleinstadt, changes: dict[str, object], problem: str
+) -> None:
+    contract = declarations.load(kleinstadt.project, REGION).contracts["ewr"]
+    with pytest.raises(ValidationError, match=re.escape(problem)):
+        Contract.model_validate({**contract.model_dump(), **changes})

@@ -16,7 +16,7 @@ import pytest
 from kleinstadt import REGION, YEARS, Kleinstadt
 from runs import Place, doubled, edit_register
 
-from dagster_project import declarations, gate, geography, landing
+from dagster_project import declarations, deliveries, gate, geography, landing
 from dagster_project.declarations import Check, Declarations, Suite
 from dagster_project.gate import Finding
 from dagster_project.tables import write_frame
@@ -54,7 +54,7 @@ def judge(place: Place, **changed: Any) -> list[Finding]:
     receipts = {}
     for source, contract in declared.contracts.items():
         landing.land(declared.region, contract, place.data)
-        found = landing.load_receipts(place.data, source).values()
+        found = deliveries.load_receipts(place.data, source).values()
         receipts[source] = [asdict(receipt) for receipt in found]
     return gate.judge_deliveries(declared, place.data, receipts)
 

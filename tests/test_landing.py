@@ -10,7 +10,7 @@ import re
 import shutil
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kleinstadt import Kleinstadt
 
-from dagster_project import declarations, geography, landing
+from dagster_project import decisions, declarations, deliveries, gate, geography, landing
 from dagster_project.declarations import Contract, Declarations, ReferenceDate
-from dagster_project.landing import Receipt
+from dagster_project.deliveries import Receipt
 from dagster_project.settings import Project, RegionData
+from dagster_project.tables import write_json
 
 YEAR = 2011  # a year of the register without any dirt
 REGISTER, MONITORING = "ewr", "mss_shares"
@@ -616,20 +617,191 @@ def test_a_row_may_break_several_rules(desk: Desk, register: str) -> None:
 # ---------------------------------------------------------------- (b) the same content about something else
 
 
-def test_the_same_content_under_another_period_is_refused(desk: Desk, monitoring: str) -> None:
+OTHER_MONITORING = MONITORING_NAME.replace("2013", "2015")
+
+
+def decide(desk: Desk, receipt: Receipt, kind: decisions.Kind, **changes: Any) -> Receipt:
+    contract = Contract.model_validate({**desk.declared.contracts[receipt.source].model_dump(), **changes})
+    return decisions.decide(desk.data, {receipt.source: contract}, receipt.delivery, kind, "Falsche Datei.")[1]
+
+
+def test_the_same_content_under_another_period_is_held_for_a_decision(desk: Desk, monitoring: str) -> None:
     desk.put(MONITORING_NAME, monitoring)
-    desk.put(MONITORING_NAME.replace("2013", "2015"), monitoring)
+    desk.put(OTHER_MONITORING, monitoring)
     first, second = desk.land(MONITORING)
-    assert (first.verdict, second.verdict) == ("accepted", "rejected")
+    assert (first.verdict, second.verdict) == ("accepted", "held")
     assert desk.breaches(second) == [(None, None, None, "repeated_content")]
     assert f"Der Inhalt ist derselbe wie in {MONITORING_NAME} für den Zeitraum 2013" in second.reasons[0]
+    files = desk.files()
+    assert desk.land(MONITORING) == [first, second]
+    assert desk.files() == files
 
 
 def test_the_copy_does_not_spoil_the_original_when_both_are_landed_anew(desk: Desk, monitoring: str) -> None:
     desk.put(MONITORING_NAME, monitoring)
-    desk.put(MONITORING_NAME.replace("2013", "2015"), monitoring)
+    desk.put(OTHER_MONITORING, monitoring)
     desk.land(MONITORING)
-    assert [x.verdict for x in desk.land(MONITORING, title="Neuer Titel")] == ["accepted", "rejected"]
+    assert [x.verdict for x in desk.land(MONITORING, title="Neuer Titel")] == ["accepted", "held"]
+
+
+def test_when_the_wrong_delivery_is_withdrawn_the_right_one_is_taken(desk: Desk, monitoring: str) -> None:
+    desk.put(MONITORING_NAME, monitoring)
+    desk.put(OTHER_MONITORING, monitoring)
+    wrong, held = desk.land(MONITORING)
+    decide(desk, wrong, "withdrawn")
+    wrong, right = desk.land(MONITORING)
+    assert (wrong.withdrawn_because, wrong.is_used) == ("Falsche Datei.", False)
+    assert (right.delivery, right.verdict, right.rows_accepted) == (held.delivery, "accepted", 23)
+    assert [x.verdict for x in desk.land(MONITORING, title="Neuer Titel")] == ["accepted", "accepted"]
+    with pytest.raises(decisions.DecisionError, match="Derselbe Inhalt gilt inzwischen als"):
+        decide(desk, wrong, "brought_back")
+
+
+def test_a_held_delivery_is_taken_where_somebody_decides_so_and_both_stay(desk: Desk, monitoring: str) -> None:
+    desk.put(MONITORING_NAME, monitoring)
+    desk.put(OTHER_MONITORING, monitoring)
+    first, held = desk.land(MONITORING)
+    with pytest.raises(decisions.DecisionError, match="wartet auf keine Entscheidung"):
+        decide(desk, first, "taken")
+    decide(desk, held, "taken")
+    assert [(x.verdict, x.taken_because) for x in desk.land(MONITORING)] == [
+        ("accepted", ""),
+        ("accepted", "Falsche Datei."),
+    ]
+    assert [x.verdict for x in desk.land(MONITORING, title="Neuer Titel")] == ["accepted", "accepted"]
+
+
+def test_withdrawn_content_is_refused_when_it_arrives_again_and_comes_back_on_request(
+    desk: Desk, register: str
+) -> None:
+    path = desk.put(REGISTER_NAME, register)
+    [first] = desk.land()
+    desk.put(REGISTER_NAME, with_cell(7, "e_e", "7000")(register))
+    _, second = desk.land()
+    assert [x["in_force"] for x in gate._with_force([asdict(x) for x in (first, second)])] == [False, True]
+    decide(desk, second, "withdrawn")
+    assert stat.S_IMODE((desk.data.decisions / REGISTER / f"{second.delivery}.json").stat().st_mode) == 0o600
+    path.unlink()
+    desk.land()
+    desk.put(REGISTER_NAME, with_cell(7, "e_e", "7000")(register))
+    again = desk.land()[1]
+    assert (again.delivery, again.withdrawn_because) == (second.delivery, "Falsche Datei.")
+    decided = [{**asdict(x), "verdict": gate._final_verdict(asdict(x), {})} for x in desk.land()]
+    assert [(x["verdict"], x["in_force"]) for x in gate._with_force(decided)] == [
+        ("accepted", True),
+        ("withdrawn", False),
+    ]
+    decide(desk, again, "brought_back")
+    assert desk.land()[1].is_used
+
+
+def test_a_file_known_to_be_bad_is_refused_with_the_reason_however_it_arrives(desk: Desk, register: str) -> None:
+    path = desk.put(REGISTER_NAME, register)
+    [good] = desk.land()
+    bad = {"known_bad": [{"sha256": good.sha256, "reason": "Stand vor der Berichtigung."}]}
+    [refused] = desk.land(**bad)
+    assert (refused.verdict, desk.breaches(refused)[0][3]) == ("rejected", "known_bad")
+    assert "Stand vor der Berichtigung." in refused.reasons[0]
+    assert desk.land()[0].verdict == "accepted"
+    path.unlink()  # forgotten: it cannot be read anew, and is not used all the same
+    [gone] = desk.land(**bad)
+    assert (gone.is_used, gone.withdrawn_because) == (False, "Stand vor der Berichtigung.")
+    assert desk.land()[0].is_used
+
+
+# ---------------------------------------------------------------- (b2) what a file is about
+
+AGE_GROUPS = ("under_18", "18_to_64")
+
+
+def by_age(**layout: Any) -> dict[str, Any]:
+    """A contract with a file for each age group, and one value column."""
+    return {
+        "files": [
+            {
+                "name": rf"EWR_{group}_(?P<year>\d{{4}})(_v\d)?\.csv",
+                "period": "{year}-12-31",
+                "edition": town.OLDER,
+                "level": "bezirk",
+                "dimensions": {"age_group": group},
+                **layout,
+            }
+            for group in AGE_GROUPS
+        ],
+        "columns": [{"name": "raumid", "role": "key", "type": "text"}, {"name": "persons"}],
+    }
+
+
+def put_by_age(desk: Desk, *counts: int, version: str = "") -> None:
+    for group, count in zip(AGE_GROUPS, counts, strict=False):
+        desk.put(f"EWR_{group}_2011{version}.csv", f"raumid;persons\n01;{count}\n12;{count + 1}\n")
+
+
+def in_force(receipts: list[Receipt]) -> set[str]:
+    return {x["file_name"] for x in gate._with_force([asdict(receipt) for receipt in receipts]) if x["in_force"]}
+
+
+def test_files_of_other_dimensions_stand_beside_each_other(desk: Desk) -> None:
+    put_by_age(desk, 100, 500)
+    receipts = desk.land(**by_age())
+    assert [(x.version, x.supersedes, x.verdict) for x in receipts] == [(1, None, "accepted")] * 2
+    assert in_force(receipts) == {"EWR_under_18_2011.csv", "EWR_18_to_64_2011.csv"}
+    assert {(group, value) for x in receipts for group, value in desk.rows(x)[["age_group", "value"]].values} == {
+        ("under_18", 100.0), ("under_18", 101.0), ("18_to_64", 500.0), ("18_to_64", 501.0),
+    }  # fmt: skip
+    put_by_age(desk, 110, version="_v2")
+    receipts = desk.land(**by_age())
+    corrected = next(x for x in receipts if x.file_name == "EWR_under_18_2011_v2.csv")
+    assert (corrected.version, corrected.dimensions) == (2, "age_group=under_18")
+    assert in_force(receipts) == {"EWR_under_18_2011_v2.csv", "EWR_18_to_64_2011.csv"}
+
+
+def test_receipts_of_before_are_read_and_told_apart_without_landing_anything_twice(desk: Desk) -> None:
+    put_by_age(desk, 100, 500)
+    by_file = {x.file_name: x for x in desk.land(**by_age())}
+    first, second = by_file["EWR_18_to_64_2011.csv"], by_file["EWR_under_18_2011.csv"]
+    new_fields = {"figures", "dimensions", "content_sha256", "withdrawn_at", "withdrawn_because", "taken_because"}
+    for receipt, version, before in ((first, 1, None), (second, 2, first.delivery)):
+        path = desk.data.receipts / REGISTER / f"{receipt.delivery}.json"
+        old = {name: value for name, value in asdict(receipt).items() if name not in new_fields}
+        write_json({**old, "version": version, "supersedes": before, "fingerprint": "of before"}, path)
+    receipts = desk.land(**by_age())
+    assert {x.delivery for x in receipts} == {first.delivery, second.delivery}
+    assert {x.supersedes for x in receipts} == {None}
+    assert in_force(receipts) == set(by_file)
+
+
+def test_a_contract_that_learns_dimensions_or_another_edition_lands_the_same_files_anew(desk: Desk) -> None:
+    put_by_age(desk, 100, 500)
+    without = desk.land(**by_age(dimensions={}))
+    assert len(in_force(without)) == 1
+    with_them = desk.land(**by_age())
+    assert {x.delivery for x in with_them} == {x.delivery for x in without}
+    assert len(in_force(with_them)) == 2
+    moved = desk.land(**by_age(edition=town.NEWER))
+    assert [(x.edition, x.verdict, x.supersedes) for x in moved] == [(town.NEWER, "accepted", None)] * 2
+
+
+def test_the_same_content_for_two_age_groups_is_held(desk: Desk) -> None:
+    put_by_age(desk, 100, 100)
+    receipts = desk.land(**by_age())
+    assert sorted(x.verdict for x in receipts) == ["accepted", "held"]
+    assert "(age_group=" in next(x for x in receipts if x.verdict == "held").reasons[0]
+
+
+def test_a_file_that_lacks_what_it_would_replace_is_held_and_one_that_has_more_replaces(desk: Desk) -> None:
+    contract = by_age(dimensions={})
+    contract["columns"] += [{"name": "women"}]
+    contract["files"][0]["columns"] = [{"name": "women", "role": "ignore"}]
+    desk.put("EWR_18_to_64_2011.csv", "raumid;persons;women\n01;100;50\n12;200;90\n")
+    desk.land(**contract)
+    desk.put("EWR_under_18_2011.csv", "raumid;persons\n01;110\n12;200\n")
+    held = next(x for x in desk.land(**contract) if x.file_name == "EWR_under_18_2011.csv")
+    assert (held.verdict, held.version) == ("held", 2)
+    assert "enthält aber nicht, was dort steht: women." in held.reasons[0]
+    desk.put("EWR_18_to_64_2011_v2.csv", "raumid;persons;women\n01;120;60\n12;200;90\n")
+    receipts = desk.land(**contract)
+    assert in_force(receipts) == {"EWR_18_to_64_2011_v2.csv"}
 
 
 def test_a_file_refused_under_a_wrong_name_is_taken_under_its_right_one(desk: Desk, register: str) -> None:
@@ -993,10 +1165,10 @@ def test_the_day_a_period_speaks_of(
     declared: Declarations, period: str, declared_date: ReferenceDate | None, expected: str
 ) -> None:
     contract = declared.contracts[REGISTER].model_copy(update={"reference_date": declared_date})
-    assert landing.reference_date(contract, period).isoformat() == expected
+    assert deliveries.reference_date(contract, period).isoformat() == expected
 
 
 @pytest.mark.parametrize("period", ["", "24", "2024-13", "2024-Q5", "2024-02-30", "Mai 2024"])
 def test_what_is_no_period_is_refused(declared: Declarations, period: str) -> None:
     with pytest.raises(ValueError, match=r"ISO 8601|month"):
-        landing.reference_date(declared.contracts[REGISTER], period)
+        deliveries.reference_date(declared.contracts[REGISTER], period)

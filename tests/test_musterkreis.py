@@ -27,7 +27,7 @@ from simulated import (
     views,
 )
 
-from dagster_project import cli, declarations, disclosure, gate, landing
+from dagster_project import cli, declarations, deliveries, disclosure, gate, landing
 from dagster_project.declarations.disclosure import Recipients
 from dagster_project.disclosure import ledger
 from dagster_project.settings import Project, RegionData
@@ -253,7 +253,7 @@ def test_columns_that_changed_places_are_noticed(released: RegionData, tmp_path:
     declared = declarations.load(Project(ROOT), REGION)
     only = replace(declared, contracts={"haushalte": declared.contracts["haushalte"]})
     landing.land(declared.region, only.contracts["haushalte"], data)
-    receipts = [asdict(receipt) for receipt in landing.load_receipts(data, "haushalte").values()]
+    receipts = [asdict(receipt) for receipt in deliveries.load_receipts(data, "haushalte").values()]
     findings = {item.name: item for item in gate.judge_deliveries(only, data, {"haushalte": receipts})}
     assert findings["breakdowns_make_all"].success
     found = {(key["period"], key["part"]) for key in findings["mix_changes_little"].failing_keys}

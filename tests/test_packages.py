@@ -29,7 +29,7 @@ from kleinstadt import Kleinstadt
 
 from dagster_project import cli, contract_forms, declarations, geography, landing, packages
 from dagster_project.declarations import Declarations
-from dagster_project.landing import Receipt
+from dagster_project.deliveries import Receipt
 from dagster_project.packages import archive, keys
 from dagster_project.settings import Project, RegionData
 

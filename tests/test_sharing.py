@@ -26,11 +26,22 @@ import yaml
 from frictionless.formats import CsvControl
 from frictionless.resources import TableResource
 
-from dagster_project import cli, contract_forms, declarations, geography, landing, periods, retention, sender, sharing
+from dagster_project import (
+    cli,
+    contract_forms,
+    declarations,
+    deliveries,
+    geography,
+    landing,
+    periods,
+    retention,
+    sender,
+    sharing,
+)
 from dagster_project.contract_forms import Days
 from dagster_project.declarations import Contract, Geography, Region
 from dagster_project.declarations.yaml_files import read_file, read_folder
-from dagster_project.landing import Receipt
+from dagster_project.deliveries import Receipt
 from dagster_project.settings import Project, RegionData
 from dagster_project.sharing import Fault
 from sources.simulator.run import simulate
@@ -101,7 +112,7 @@ def county(tmp_path_factory: pytest.TempPathFactory) -> Landed:
     for source, contract in contracts.items():
         landing.land(region, contract, data)
         sharing.write_receipts(data, source, contract, names)
-    receipts = [receipt for source in contracts for receipt in landing.load_receipts(data, source).values()]
+    receipts = [receipt for source in contracts for receipt in deliveries.load_receipts(data, source).values()]
     assert {receipt.verdict for receipt in receipts} == {"accepted", "partly", "rejected"}
     return Landed(data, region, contracts, receipts, data.inbox / register.file)
 
@@ -253,7 +264,7 @@ def secrets(county: Landed) -> Iterator[tuple[str, str]]:
         if contract.shape != "records":
             continue
         for path, receipt in landing.originals(county.region, contract, county.data):
-            arrival = landing.claimed(path, receipt.municipality, contract)
+            arrival = deliveries.claimed(path, receipt.municipality, contract)
             assert arrival is not None
             layout = landing.Layout(contract, arrival.layout)
             content = path.read_bytes().decode(layout.encoding, errors="replace").lstrip("\ufeff")
@@ -528,7 +539,7 @@ def test_originals_past_their_retention_go_and_are_logged(
 ) -> None:
     place, data = desk
     before = state_of(place.inbox)
-    landed = landing.load_receipts(data, "ewr").values()
+    landed = deliveries.load_receipts(data, "ewr").values()
     changed = place.register(2011)
     changed.write_bytes(changed.read_bytes() + b"\n")  # no longer what was landed
     last_day = date.today().toordinal() + 30
@@ -567,12 +578,12 @@ def test_what_was_landed_stays_when_its_original_is_forgotten(
 ) -> None:
     place, data = desk
     declared = declarations.load(place.project, town.REGION)
-    receipts, rows = landing.load_receipts(data, "ewr"), state_of(data.raw)
+    receipts, rows = deliveries.load_receipts(data, "ewr"), state_of(data.raw)
     past = date.fromordinal(date.today().toordinal() + 60).isoformat()
     assert command("forget", town.REGION, "--today", past) == 0
     place.register(2012).unlink()
     landing.land(declared.region, declared.contracts["ewr"], data)
-    assert landing.load_receipts(data, "ewr") == receipts
+    assert deliveries.load_receipts(data, "ewr") == receipts
     assert state_of(data.raw) == rows
 
 
@@ -744,7 +755,7 @@ def frictionless_says(path: Path, schema: dict[str, Any]) -> tuple[set[int], lis
 def compared(path: Path, region: Path, source: str) -> tuple[sender.SenderCheck, set[int], set[int], list[str]]:
     """Our check, our invalid rows, those of frictionless, and its faults of the header."""
     check = sender.check_delivery(path, region / "contracts" / f"{source}.yml")
-    arrival = landing.claimed(path, "", check.contract)
+    arrival = deliveries.claimed(path, "", check.contract)
     assert arrival is not None
     days = Days(arrival.reference_date, periods.last_day(arrival.period))
     theirs, header = frictionless_says(path, contract_forms.table_schema(check.contract, arrival.layout, days))
@@ -836,7 +847,7 @@ def test_real_deliveries_are_valid_where_frictionless_says_so(county: Landed) ->
         for path, receipt in landing.originals(county.region, contract, county.data):
             if receipt.municipality != office:
                 continue
-            arrival = landing.claimed(path, receipt.municipality, contract)
+            arrival = deliveries.claimed(path, receipt.municipality, contract)
             assert arrival is not None
             days = Days(arrival.reference_date, periods.last_day(arrival.period))
             theirs, header = frictionless_says(path, contract_forms.table_schema(contract, arrival.layout, days))

@@ -15,7 +15,7 @@ from dagster_project.declarations.contracts import (
     Symbol,
 )
 from dagster_project.declarations.indicators import Index, Indicator, Years
-from dagster_project.declarations.loading import all_contracts, load, measures, regions
+from dagster_project.declarations.loading import load, measures, regions
 from dagster_project.declarations.references import Declarations
 from dagster_project.declarations.suites import Check, Suite
 from dagster_project.declarations.support import Basis, PointFile, Points, Support
@@ -60,7 +60,6 @@ __all__ = [
     "Support",
     "Symbol",
     "Years",
-    "all_contracts",
     "load",
     "measures",
     "regions",

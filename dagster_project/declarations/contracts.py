@@ -6,6 +6,7 @@ Reads and writes nothing.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -45,6 +46,13 @@ class SkipRows(Declared):
     @classmethod
     def key_is_a_pattern(cls, value: str) -> str:
         return compiled(value)
+
+
+class KnownBad(Declared):
+    """A file that is never taken, whatever it is called: the hash of its content and why, for its sender to read."""
+
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    reason: str = Field(min_length=1)
 
 
 RESERVED_COLUMNS = ("area", "position", "row")
@@ -169,6 +177,10 @@ class Due(Declared):
     days_after: int = Field(gt=0, description="days after the reference date")
 
 
+def in_words(dimensions: Mapping[str, object]) -> list[str]:
+    return [f"{name}={value}" for name, value in sorted(dimensions.items())]
+
+
 class Contract(Declared):
     """What a department delivers and what must hold for it."""
 
@@ -198,6 +210,7 @@ class Contract(Declared):
     rejected_rows_at_most: float = Field(default=0.0, ge=0, le=1, description="share of rows")
     missing_areas_at_most: float = Field(default=0.0, ge=0, le=1, description="share of the edition's areas")
     files: list[FileLayout] = Field(min_length=1)
+    known_bad: list[KnownBad] = Field(default_factory=list, description="files that are never taken, by their hash")
     skip_rows: list[SkipRows] = Field(default_factory=list)
     symbols: list[Symbol] = Field(default_factory=list)
     columns: list[Column] = Field(min_length=1)
@@ -219,6 +232,7 @@ class Contract(Declared):
         for layout in self.files:
             if (self.shape == "table") != (layout.edition is not None and layout.level is not None):
                 raise ValueError("files: a table needs edition and level, records have neither")
+        self._refuse_colliding_layouts()
         value_columns = {column.name for column in self.columns if column.role == "value"}
         declared = {column.name for column in self.columns}
         for layout in self.files:
@@ -233,6 +247,42 @@ class Contract(Declared):
             if unknown:
                 raise ValueError(f"files: columns may only override declared columns, not {', '.join(unknown)}")
         return self
+
+    def _refuse_colliding_layouts(self) -> None:
+        """Raises `ValueError` where files would replace each other though their dimensions tell them apart."""
+        unique("files", [layout.name for layout in self.files])
+        for number, layout in enumerate(self.files):
+            if self.shape == "records" and layout.dimensions:
+                raise ValueError(
+                    f"files.{number}: records have no dimensions, so a file of them would replace the other: deliver "
+                    "them in one file with a column that tells them apart, or write a contract for each"
+                )
+            for name, value in layout.dimensions.items():
+                if "{" in str(value):
+                    raise ValueError(
+                        f"files.{number}: dimension {name} is taken as it stands, {{…}} is not filled in: "
+                        "write an entry for each value"
+                    )
+            for earlier, other in enumerate(self.files[:number]):
+                is_beside = (other.edition, other.level) == (layout.edition, layout.level)
+                shared = sorted(set(self.figures_of(other)) & set(self.figures_of(layout)))
+                if is_beside and other.dimensions != layout.dimensions and shared:
+                    raise ValueError(
+                        f"files.{earlier} and files.{number} differ in their dimensions, but both hold {shared[0]}, "
+                        "which would stand there twice: leave it out of one of them with role: ignore"
+                    )
+
+    def figures_of(self, layout: FileLayout) -> list[str]:
+        """The figures of a layout: each value column with its dimensions, e.g. `voters election=local`."""
+        if self.shape == "records":
+            return []
+        overriding = {column.name: column for column in layout.columns}
+        columns = [overriding.get(column.name, column) for column in self.columns]
+        return sorted(
+            " ".join([column.name, *in_words({**layout.dimensions, **column.dimensions})])
+            for column in columns
+            if column.role == "value"
+        )
 
     @property
     def key(self) -> Column:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any
 
+import yaml
+
 from dagster_project import strict_yaml
 from dagster_project.declarations.base import DeclarationError, Mistake
 from dagster_project.declarations.contracts import Contract
@@ -53,7 +55,7 @@ def load(project: Project, region: str) -> Declarations:
     sharing = read_file(shared, Sharing, project, mistakes, identity="recipients") if shared.is_file() else None
     if mistakes or declared_region is None:
         raise DeclarationError(mistakes)
-    yields = {source: found for source, found in measures_by_source(project).items() if source in contracts}
+    yields = measures_by_source(project, contracts)
     declarations = Declarations(
         declared_region,
         geographies,
@@ -61,7 +63,7 @@ def load(project: Project, region: str) -> Declarations:
         indicators,
         bounds,
         suites,
-        universes(project),
+        universes(project, contracts),
         {
             measure: tuple(source for source, found in yields.items() if measure in found)
             for measure in sorted(set().union(*yields.values()))
@@ -82,38 +84,36 @@ def measures(project: Project) -> set[str]:
     return set(universes(project))
 
 
-def universes(project: Project) -> dict[str, str]:
+def universes(project: Project, sources: Collection[str] | None = None) -> dict[str, str]:
     """Every measure an observation model yields, and the universe it counts: who might have been counted.
 
     The measures are the accepted values of the model's column `measure`; `meta.universes` of that column lists those
-    that count others than residents. Raises `DeclarationError` where a file lists no measure, or a wrong one.
+    that count others than residents. What the models of other sources than these (default: all) say is known, but
+    decides nothing. Raises `DeclarationError` where a file of these sources lists no measure, or a wrong one.
     """
     found: dict[str, str] = {}
-    for file, _, models in _observation_models(project):
+    own: dict[str, str] = {}
+    for file, source, models in _observation_models(project):
+        is_own = sources is None or source in sources
         columns = _measure_columns(models)
-        values = _measures(file, columns)
-        found.update(dict.fromkeys(values, RESIDENTS))
+        values = _measures(file, columns) if is_own else _accepted(columns)
+        (own if is_own else found).update(dict.fromkeys(values, RESIDENTS))
         for column in columns:
             for universe, counted in column.get("config", {}).get("meta", {}).get("universes", {}).items():
                 unknown = sorted(set(counted) - set(values))
-                if unknown:
-                    raise DeclarationError(
-                        [
-                            Mistake(
-                                file,
-                                f"measure.universes.{universe}",
-                                f"{', '.join(unknown)} is no measure of this model",
-                            )
-                        ]
-                    )
-                found.update(dict.fromkeys(counted, universe))
-    return found
+                if unknown and is_own:
+                    problem = f"{', '.join(unknown)} is no measure of this model"
+                    raise DeclarationError([Mistake(file, f"measure.universes.{universe}", problem)])
+                (own if is_own else found).update(dict.fromkeys(counted, universe))
+    return {**found, **own}
 
 
-def measures_by_source(project: Project) -> dict[str, set[str]]:
-    """The measures each source yields. Raises `DeclarationError` where a file names none."""
+def measures_by_source(project: Project, sources: Collection[str]) -> dict[str, set[str]]:
+    """The measures each of these sources yields. Raises `DeclarationError` where a file names none."""
     return {
-        source: set(_measures(file, _measure_columns(models))) for file, source, models in _observation_models(project)
+        source: set(_measures(file, _measure_columns(models)))
+        for file, source, models in _observation_models(project)
+        if source in sources
     }
 
 
@@ -141,8 +141,10 @@ def value_sums(project: Project, sources: Collection[str]) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for file, source, models in _observation_models(project):
+        if source not in sources:
+            continue
         known = set(_measures(file, _measure_columns(models)))
-        for model in models if source in sources else ():
+        for model in models:
             declared = model.get("config", {}).get("meta", {}).get("value_sums", {})
             for name in sorted({*declared, *declared.values()} - known):
                 raise DeclarationError([Mistake(file, "config.meta.value_sums", f"{name} is no measure of this model")])
@@ -154,8 +156,13 @@ def _observation_models(project: Project) -> Iterator[tuple[str, str, list[dict[
     """File, source and models of every documented observation model."""
     for path in sorted((project.dbt / "models" / "observations").glob("obs_*.yml")):
         file = str(path.relative_to(project.root)) if path.is_relative_to(project.root) else str(path)
-        models = strict_yaml.load(path.read_text(encoding="utf-8")).get("models", [])
-        yield file, path.stem.removeprefix("obs_"), models
+        try:
+            content = strict_yaml.load(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            raise DeclarationError([Mistake(file, "", f"the file cannot be read: {error}")]) from error
+        if not isinstance(content, dict):
+            raise DeclarationError([Mistake(file, "", "the file must hold keys and values")])
+        yield file, path.stem.removeprefix("obs_"), content.get("models", [])
 
 
 def _measure_columns(models: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -163,27 +170,17 @@ def _measure_columns(models: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _measures(file: str, columns: list[dict[str, Any]]) -> list[str]:
-    values = [
+    values = _accepted(columns)
+    if not values:
+        raise DeclarationError([Mistake(file, "measure", "list the measures as accepted_values of this column")])
+    return values
+
+
+def _accepted(columns: list[dict[str, Any]]) -> list[str]:
+    return [
         value
         for column in columns
         for test in column.get("data_tests", [])
         if isinstance(test, dict) and "accepted_values" in test
         for value in test["accepted_values"]["arguments"]["values"]
     ]
-    if not values:
-        raise DeclarationError([Mistake(file, "measure", "list the measures as accepted_values of this column")])
-    return values
-
-
-def all_contracts(project: Project) -> dict[str, Contract]:
-    """The contracts of all regions by id; where regions share an id, the first region's stands for it.
-
-    Raises `DeclarationError`.
-    """
-    mistakes: list[Mistake] = []
-    found: dict[str, Contract] = {}
-    for folder in sorted(project.sources.glob("*/contracts")):
-        found = {**read_folder(folder, Contract, project, mistakes), **found}
-    if mistakes:
-        raise DeclarationError(mistakes)
-    return found

@@ -17,6 +17,7 @@ from dagster_project.declarations.participation import Participation
 from dagster_project.declarations.sharing import EVERY_MUNICIPALITY, Sharing
 from dagster_project.declarations.suites import Suite
 from dagster_project.declarations.territory import Geography, Region
+from dagster_project.declarations.yaml_files import read_file
 from dagster_project.settings import Project
 
 
@@ -260,6 +261,7 @@ def _contract_references(project: Project, declared: Declarations) -> list[Mista
                     f"dbt/models/observations/obs_{contract.id}.sql is missing: no one reads this source",
                 )
             )
+        mistakes += _columns_of_other_regions(project, declared.region.id, contract, file)
         missing = _reference(file, "geography", contract.geography, declared.geographies)
         mistakes += missing
         if missing:
@@ -289,6 +291,27 @@ def _contract_references(project: Project, declared: Declarations) -> list[Mista
                     )
                 )
     return mistakes
+
+
+def _columns_of_other_regions(project: Project, region: str, contract: Contract, file: str) -> list[Mistake]:
+    """Columns that the observation model reads, which another region's contract of this id has and this one has not."""
+    model = project.dbt / "models" / "observations" / f"obs_{contract.id}.sql"
+    mistakes: list[Mistake] = []
+    for path in sorted(project.sources.glob(f"*/contracts/{contract.id}.yml")) if model.is_file() else ():
+        other = path.parents[1].name
+        theirs = read_file(path, Contract, project, [], identity=contract.id) if other != region else None
+        if theirs is None or theirs == contract:
+            continue
+        foreign = set(theirs.landed_columns) - set(contract.landed_columns)
+        for name in sorted(foreign & _names_read(model.read_text(encoding="utf-8"))):
+            why = f"dbt/models/observations/{model.name} reads {name!r}, which the contract of {other} has, not this"
+            mistakes.append(Mistake(file, "columns", f"{why}: declare it, or give the contract an id of its own"))
+    return mistakes
+
+
+def _names_read(sql: str) -> set[str]:
+    """The names in a model, without those in comments and texts and those that it gives itself."""
+    return set(re.findall(r"\w+", re.sub(r"--.*|\{#.*?#\}|'[^']*'|\bas\s+\w+", " ", sql)))
 
 
 def _indicator_references(declared: Declarations) -> list[Mistake]:

@@ -133,6 +133,7 @@ class StreetRegister(Declared):
 
     file: str
     delimiter: str = ";"
+    encoding: Encoding = "utf-8"
     columns: dict[
         Literal["ags", "street_key", "number_from", "suffix_from", "number_to", "suffix_to", "side", "area"], str
     ] = Field(min_length=8)

@@ -40,6 +40,9 @@ def read_file(
     except UnicodeDecodeError:
         mistakes.append(Mistake(file, "", "the file is not UTF-8: save it again as UTF-8"))
         return None
+    except OSError as error:
+        mistakes.append(Mistake(file, "", f"the file cannot be read: {error.strerror}"))
+        return None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"line {mark.line + 1}" if mark else ""

@@ -18,7 +18,7 @@ import pandas as pd
 from scipy import sparse
 
 from dagster_project.declarations import Declarations, Indicator
-from dagster_project.tables import connect, literal
+from dagster_project.tables import connect, parquet_rows
 
 Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
@@ -84,7 +84,7 @@ def collect(
     """
     with connect() as connection:
         for path in sorted(marts.glob("*.parquet")):
-            connection.execute(f"create view {path.stem} as select * from read_parquet({literal(path)})")
+            connection.execute(f"create view {path.stem} as select * from {parquet_rows(path)}")
         areas = connection.execute(
             "select geography, edition, level, level_rank, area, parent_level, parent, municipality, is_unallocated, "
             "population, population_reference_date from mart_area order by all"
@@ -338,7 +338,7 @@ def beside_hidden(declared: Declarations, marts: Path) -> list[dict[str, str]]:
     with connect() as connection:
         tables = {path.stem: path for path in sorted(marts.glob("*.parquet"))}
         for name, path in tables.items():
-            connection.execute(f"create view {name} as select * from read_parquet({literal(path)})")
+            connection.execute(f"create view {name} as select * from {parquet_rows(path)}")
         connection.execute(
             f"create temp view hidden as select {', '.join(CELL)} from mart_indicator_value where status = 'suppressed'"
         )

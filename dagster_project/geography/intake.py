@@ -22,7 +22,7 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError
 
 from dagster_project.declarations import Geography, Layer, Region, Repair
-from dagster_project.tables import connect, literal
+from dagster_project.tables import connect, literal, parquet_rows
 
 NO_KEY = "(ohne Schlüssel)"
 GEOJSON = (".geojson", ".json")
@@ -103,7 +103,7 @@ def _read_geoparquet(path: Path) -> gpd.GeoDataFrame:
             raise ValueError("die Parquet-Datei nennt keine Geometrie")
         about = json.loads(described[0])
         column = about["primary_column"]
-        rows = connection.execute(f"from read_parquet({literal(path)})").df()
+        rows = connection.execute(f"from {parquet_rows(path)}").df()
     shapes = shapely.from_wkb([None if shape is None else bytes(shape) for shape in rows[column]])
     # the format says: no word about the coordinate system means degrees, null means that nobody knows
     crs = about["columns"][column].get("crs", GEOJSON_CRS)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 import shapely
 
-from dagster_project.tables import connect, literal
+from dagster_project.tables import connect, parquet_rows
 
 Outlines = npt.NDArray[np.object_]
 Texts = npt.NDArray[np.object_]
@@ -64,7 +64,7 @@ class Atlas:
                     area, coalesce(municipality, '') as municipality, geometry,
                     coalesce(cast(exists_from as varchar), '') as exists_from,
                     coalesce(cast(exists_to as varchar), '') as exists_to
-                from read_parquet({literal(self._areas)})
+                from {parquet_rows(self._areas)}
                 where geography = $1 and edition = $2 and level = $3 and geometry is not null
                 order by area
                 """,
@@ -92,7 +92,7 @@ class Atlas:
     def _positions_above(self, lower: Layer, level: str) -> npt.NDArray[np.int64]:
         rows = self._rows(
             f"""
-            select area, ancestor from read_parquet({literal(self._ancestors)})
+            select area, ancestor from {parquet_rows(self._ancestors)}
             where geography = $1 and edition = $2 and level = $3 and ancestor_level = $4
             """,
             (lower.geography, lower.edition, lower.level, level),

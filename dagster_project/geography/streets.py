@@ -6,12 +6,29 @@ Writes nothing.
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pandas as pd
 
 from dagster_project.declarations import Geography
+from dagster_project.declarations.territory import StreetRegister
 from dagster_project.geography.intake import GeographyError, find_file, listed
+
+
+def read_register(path: Path, register: StreetRegister) -> pd.DataFrame:
+    """The file as texts. Raises `GeographyError` where it cannot be read as declared."""
+    try:
+        text = path.read_bytes().decode(register.encoding)
+        return pd.read_csv(io.StringIO(text), sep=register.delimiter, dtype=str, keep_default_na=False)
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise GeographyError(
+            f"{path.name}, Zeile {line}: die Datei ist nicht in der Zeichenkodierung {register.encoding} gespeichert. "
+            "Bitte so speichern oder unter „street_register“ die richtige erklären (encoding: cp1252)."
+        ) from error
+    except (ValueError, OSError) as error:
+        raise GeographyError(f"{path.name}: das Straßenverzeichnis ist nicht lesbar ({error}).") from error
 
 
 def street_ranges(geography: Geography, areas: pd.DataFrame, folders: list[Path]) -> pd.DataFrame:
@@ -19,7 +36,7 @@ def street_ranges(geography: Geography, areas: pd.DataFrame, folders: list[Path]
     register = geography.street_register
     assert register is not None
     path = find_file(register.file, folders)
-    raw = pd.read_csv(path, sep=register.delimiter, dtype=str, keep_default_na=False)
+    raw = read_register(path, register)
     lacking = sorted(set(register.columns.values()) - set(raw.columns))
     if lacking:
         raise GeographyError(

@@ -6,6 +6,9 @@ Writes nothing.
 
 from __future__ import annotations
 
+import lzma
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,7 +120,7 @@ def _read_file(file: PointFile, path: Path) -> pd.DataFrame:
             keep_default_na=False,
             **options,
         )
-    except (ValueError, UnicodeDecodeError, pd.errors.ParserError) as error:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError) as error:
         raise GeographyError(f"{file.file}: die Datei ist nicht lesbar ({error}).") from error
     lacking = [name for name in wanted if name not in raw.columns]
     if lacking:

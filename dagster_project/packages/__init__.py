@@ -7,7 +7,7 @@ with `tables_for_people` and `spatial`.
 
 from pathlib import Path
 
-from dagster_project.packages.archive import Refused
+from dagster_project.packages.archive import Refused, sha256
 from dagster_project.packages.delivery import WORKSPACE, Opened, Sender, inner_name, is_package, opened, pack
 from dagster_project.packages.keys import KeyMistake
 from dagster_project.packages.keys import create as create_keys
@@ -27,4 +27,5 @@ __all__ = [
     "is_package",
     "opened",
     "pack",
+    "sha256",
 ]

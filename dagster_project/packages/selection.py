@@ -15,7 +15,7 @@ import duckdb
 from dagster_project import entitled
 from dagster_project.declarations.sharing import Catalogue, Entitlement, Recipient
 from dagster_project.declarations.territory import Region
-from dagster_project.tables import literal
+from dagster_project.tables import parquet_rows
 
 CELL = ("edition", "level", "area", "period", "indicator", "breakdown")
 
@@ -52,8 +52,8 @@ class Parcel:
 def select(connection: duckdb.DuckDBPyConnection, parquet: Path, entitlements: list[Entitlement]) -> None:
     """`value`, `comparison`, `area` and `indicator`: what the entitlements name, and nothing else."""
     for mart in ("area", "indicator", "indicator_value", "comparison"):
-        path = literal(parquet / f"mart_{mart}.parquet")
-        connection.execute(f"create temp view mart_{mart} as select * from read_parquet({path})")
+        rows = parquet_rows(parquet / f"mart_{mart}.parquet")
+        connection.execute(f"create temp view mart_{mart} as select * from {rows}")
     every = entitled.areas(entitlements)
     values = entitled.areas(item for item in entitlements if item.product == "values")
     comparisons = entitled.areas(item for item in entitlements if item.product == "comparisons")
@@ -93,7 +93,7 @@ def select(connection: duckdb.DuckDBPyConnection, parquet: Path, entitlements: l
 
 def compare(connection: duckdb.DuckDBPyConnection, before: Path) -> dict[str, int]:
     """`change`: what differs from the package before this one, value by value; returns how many of each kind."""
-    old = f"read_parquet({literal(before)})" if before.is_file() else "(select * from value where false)"
+    old = f"{parquet_rows(before)}" if before.is_file() else "(select * from value where false)"
     connection.execute(
         f"""
         create temp table change as

@@ -16,7 +16,7 @@ from dagster_project.declarations.public_schema import AREA_KEY, PublicMart, Pub
 from dagster_project.declarations.sharing import EVERY_MUNICIPALITY, Entitlement
 from dagster_project.postgres.errors import PostgresMistake
 from dagster_project.postgres.structure import READERS, RELEASE_COLUMNS, VIEW_TEXTS, VIEWS, execute, srid
-from dagster_project.tables import comments, connect, identifier, literal
+from dagster_project.tables import comments, connect, identifier, literal, parquet_rows
 
 ROWS_AT_A_TIME = 10_000
 READERS_COMMENT = "Recipients that may see this row."
@@ -58,7 +58,7 @@ def opened(release: Path, held: list[Entitlement]) -> Iterator[duckdb.DuckDBPyCo
     """
     with connect() as source:
         for path in sorted((release / "parquet").glob("mart_*.parquet")):
-            query = f"select * from read_parquet({literal(path)})"
+            query = f"select * from {parquet_rows(path)}"
             source.execute(f"create temp view {identifier(path.stem)} as {query}")
         rows = [(item.recipient, item.product, item.municipality, item.level) for item in held]
         source.execute(

@@ -22,7 +22,7 @@ import pandas as pd
 from sources.simulator.population import Array
 from sources.simulator.spec import Dirt, DirtName, Layout, Layouts, Region
 from sources.simulator.truth import write_parquet
-from sources.simulator.writing import Delivery, csv_options, joined, sql, transcode
+from sources.simulator.writing import Delivery, csv_options, joined, pattern, sql, transcode
 
 NAMES: tuple[str, ...] = get_args(DirtName)
 UNKNOWN_STREET = "99990"
@@ -376,8 +376,8 @@ def _soil_columns(
     head = _head_lines(layout)
     names = ", ".join(f"'{column}': 'varchar'" for column in position.values())
     con.execute(
-        f"create or replace temp table soiled as select * from read_csv('{sql(path)}', header = false, "
-        f"skip = {head}, "
+        f"create or replace temp table soiled as select * from read_csv('{pattern(path)}', header = false, "
+        f"hive_partitioning = false, skip = {head}, "
         f"delim = '{layout.format.delimiter}', quote = '\"', columns = {{{names}}}, auto_detect = false)"
     )
     expressions, touches = [], []

@@ -6,6 +6,7 @@ piece. All files are UTF-8 until `transcode` gives each the encoding of its layo
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -96,6 +97,11 @@ class Writer:
 
 def sql(path: Path) -> str:
     return str(path).replace("'", "''")
+
+
+def pattern(path: Path) -> str:
+    """The same for a reader, which takes `*`, `?` and `[` for patterns: each of them stands for itself."""
+    return re.sub(r"[*?[]", r"[\g<0>]", sql(path))
 
 
 def csv_options(layout: Layout) -> str:

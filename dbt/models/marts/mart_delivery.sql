@@ -26,6 +26,6 @@ select
     delivery, source, municipality, period, reference_date, edition, level, version, file_name, sha256, landed_at,
     case when not counts_people then rows_read end as rows_read,
     case when not counts_people then rows_accepted end as rows_accepted,
-    rows_quarantined, verdict, in_force, supersedes
+    rows_quarantined, verdict, in_force, supersedes, nullif(dimensions, '') as dimensions
 from shown
-order by source, municipality, period, edition, level, version
+order by source, municipality, period, edition, level, dimensions, version
