@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -197,9 +198,9 @@ def project() -> Project:
 def region_data(region: str, inbox: Path | None = None) -> RegionData:
     """The data folder of a region; `inbox` (or `SOZIALRAUM_INBOX`) replaces its own inbox folder."""
     root = Path(os.environ.get("SOZIALRAUM_DATA", project().root / "data")).resolve() / region
-    if "?" in str(root):
+    if sign := re.search(r"\?|%[0-9A-Fa-f]{2}", str(root)):
         raise FolderError(
-            f"Der Datenordner {root} hat ein „?“ im Namen: Dort lässt sich keine Datenbank anlegen. Bitte den Ordner "
+            f"Der Datenordner {root} hat „{sign[0]}“ im Namen: Dort lässt sich keine Datenbank anlegen. Bitte den Ordner "
             "umbenennen oder mit SOZIALRAUM_DATA einen anderen nennen."
         )
     chosen = inbox or os.environ.get("SOZIALRAUM_INBOX")

@@ -109,8 +109,9 @@ def test_dbt_builds_in_a_folder_of_any_name(own_kleinstadt: Kleinstadt, tmp_path
     assert Path.cwd() == before
 
 
-def test_a_folder_no_database_can_lie_in_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("SOZIALRAUM_DATA", str(tmp_path / "wo?"))
+@pytest.mark.parametrize("name", ["wo?", "Stadt%20Neu"])
+def test_a_folder_no_database_can_lie_in_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
+    monkeypatch.setenv("SOZIALRAUM_DATA", str(tmp_path / name))
     with pytest.raises(FolderError, match="umbenennen"):
         region_data(REGION)
     assert command("status", "berlin") == 2
