@@ -200,8 +200,8 @@ def region_data(region: str, inbox: Path | None = None) -> RegionData:
     root = Path(os.environ.get("SOZIALRAUM_DATA", project().root / "data")).resolve() / region
     if sign := re.search(r"\?|%[0-9A-Fa-f]{2}", str(root)):
         raise FolderError(
-            f"Der Datenordner {root} hat „{sign[0]}“ im Namen: Dort lässt sich keine Datenbank anlegen. Bitte den Ordner "
-            "umbenennen oder mit SOZIALRAUM_DATA einen anderen nennen."
+            f"Der Datenordner {root} hat „{sign[0]}“ im Namen: Dort lässt sich keine Datenbank anlegen. Bitte den "
+            "Ordner umbenennen oder mit SOZIALRAUM_DATA einen anderen nennen."
         )
     chosen = inbox or os.environ.get("SOZIALRAUM_INBOX")
     return RegionData(root=root, inbox=Path(chosen).resolve() if chosen else root / "inbox")
