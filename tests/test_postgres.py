@@ -25,6 +25,7 @@ from dagster_project.postgres import DSN, PostgresMistake, Published, loading, p
 from dagster_project.settings import Project, region_data
 
 STAR = load_public_schema(Project(bi_release.ROOT))
+NEXT = STAR.version + 1
 HAMMER = Path(__file__).with_name("hammer.py")
 HAMMERED = ("mart_area", "mart_indicator", "mart_indicator_value", "mart_region")  # for speed: what the readers ask for
 
@@ -40,19 +41,19 @@ def published(server: Server, release: Path, region: str, star: PublicSchema = S
 
 
 def changed(**marts: dict[str, Any]) -> PublicSchema:
-    """The star of version 2, with these columns added to marts or replaced in them."""
+    """The star of the next version, with these columns added to marts or replaced in them."""
     content = STAR.model_dump(exclude_none=True)
     for mart, columns in marts.items():
         content["marts"][mart]["columns"] |= columns
     loose = PublicSchema.model_construct(**content)
-    content["versions"][2] = "0"
+    content["versions"][NEXT] = "0"
     draft = STAR.model_copy(
         update={
             "versions": content["versions"],
             "marts": {name: type(STAR.marts[name]).model_validate(mart) for name, mart in loose.marts.items()},
         }
     )
-    content["versions"][2] = draft.fingerprint(2)
+    content["versions"][NEXT] = draft.fingerprint(NEXT)
     return PublicSchema.model_validate(content)
 
 
@@ -187,11 +188,11 @@ def test_a_new_version_adds_and_removes_columns_beside_its_readers(postgres: Ser
     login = postgres.login("versions_reader", "sozialraum_versions_kreis")
     second = changed(
         mart_trend={
-            "strength": {"type": "double", "since": 2},
-            "periods": {"type": "bigint", "deprecated": 2, "instead": "period_from and period_to"},
+            "strength": {"type": "double", "since": NEXT},
+            "periods": {"type": "bigint", "deprecated": NEXT, "instead": "period_from and period_to"},
         }
     )
-    assert second.changes(2) == ["mart_trend.periods deprecated", "mart_trend.strength added"]
+    assert second.changes(NEXT) == ["mart_trend.periods deprecated", "mart_trend.strength added"]
     assert published(postgres, releases[0], "versions", second).structure_changed
     assert not published(postgres, releases[0], "versions", second).structure_changed
     with postgres.connect(login) as reader:
@@ -238,7 +239,7 @@ def test_a_structure_waits_for_readers_and_makes_none_wait(
             assert other.execute("select count(*) from sozialraum_locked.mart_trend").fetchone() == (1,)
 
     monkeypatch.setattr(structure.time, "sleep", another_reads)
-    second = changed(mart_trend={"strength": {"type": "double", "since": 2}})
+    second = changed(mart_trend={"strength": {"type": "double", "since": NEXT}})
     with postgres.connect(login) as reader, reader.transaction():
         reader.execute("select from sozialraum_locked.mart_trend")
         started = time.perf_counter()
@@ -255,7 +256,7 @@ def test_a_column_never_changes_its_type(postgres: Server, releases: list[Path])
     with postgres.connect() as connection:
         connection.execute("alter table sozialraum_types.mart_trend alter column change type numeric")
     with pytest.raises(PostgresMistake, match=r"mart_trend.change is numeric, declared is double precision"):
-        published(postgres, releases[0], "types", changed(mart_trend={"strength": {"type": "double", "since": 2}}))
+        published(postgres, releases[0], "types", changed(mart_trend={"strength": {"type": "double", "since": NEXT}}))
 
 
 # ---------------------------------------------------------------- the command

@@ -52,7 +52,7 @@ def _cell(name: str, kind: str) -> str:
 def write_workbook(connection: duckdb.DuckDBPyConnection, parcel: Parcel, path: Path) -> None:
     """A sheet to read first, the values, and what each indicator means."""
     with _workbook(parcel, path) as workbook:
-        _write_guide(workbook, parcel, _notes(parcel))
+        _write_guide(workbook, parcel, [*_latest_day(connection), *_notes(parcel)])
         _write_sheet(connection, workbook, "Werte", f"select {_shown()} from value")
         _write_sheet(
             connection,
@@ -72,6 +72,7 @@ def write_area_table(connection: duckdb.DuckDBPyConnection, parcel: Parcel, path
     notes = [
         "Je Ebene und Gebietsstand ein Blatt mit Zahlen und eines mit dem Status an derselben Stelle. Eine Zeile ist "
         "ein Gebiet, eine Spalte ein Indikator in einem Zeitraum.",
+        *_latest_day(connection),
         *_notes(parcel),
     ]
     blocks = connection.execute(
@@ -135,6 +136,15 @@ def _write_guide(workbook: xlsxwriter.Workbook, parcel: Parcel, notes: list[str]
         sheet.write_string(row, 1, text)
     for row, note in enumerate(notes, start=len(described) + 1):
         sheet.write_string(row, 1, note, wrapped)
+
+
+def _latest_day(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """The newest day as the marts define it, of the indicators in this package; an older release does not know it."""
+    columns = {name for name, *_ in connection.execute("describe indicator").fetchall()}
+    if "latest_reference_date" not in columns:
+        return []
+    found = connection.execute("select max(latest_reference_date) from indicator").fetchone()
+    return [f"Neuester Stichtag: {found[0]:%d.%m.%Y}."] if found and found[0] else []
 
 
 def _notes(parcel: Parcel) -> list[str]:

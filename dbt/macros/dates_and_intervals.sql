@@ -3,6 +3,11 @@
     cast({{ day }} - to_years(cast({{ years }} as integer)) as date)
 {%- endmacro %}
 
+{# Months since the year 0: how far two days are apart. #}
+{% macro month_number(day) -%}
+    (extract(year from {{ day }}) * 12 + extract(month from {{ day }}))
+{%- endmacro %}
+
 {# The year of an ISO 8601 period. #}
 {% macro period_year(period) -%}
     cast(substr({{ period }}, 1, 4) as integer)

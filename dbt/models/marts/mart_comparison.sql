@@ -72,6 +72,7 @@ grouped as (
         {{ area_keys('indicator_value') }},
         indicator_value.indicator,
         indicator_value.value,
+        indicator_value.status,
         indicator_value.numerator,
         indicator_value.denominator,
         indicator_value.ci_low,
@@ -108,6 +109,7 @@ compared as (
         grouped.comparator,
         grouped.comparator_area,
         grouped.value,
+        grouped.status,
         grouped.ci_low,
         grouped.ci_high,
         case
@@ -117,6 +119,7 @@ compared as (
             else 'mean'
         end as basis,
         own.value as own,
+        own.status as own_status,
         group_value.pooled,
         group_value.mean
     from grouped
@@ -145,6 +148,22 @@ chosen as (
         round(case basis when 'own' then own when 'pooled' then pooled else mean end, 9) as comparator_value
     from compared
 
+),
+
+-- the one place that says where there is no verdict; pages, packages and the api repeat none of it
+reasoned as (
+
+    select
+        *,
+        case
+            when value is null then 'no_value'
+            when comparator_value is null then 'no_comparator_value'
+            when status = 'unreliable' then 'unreliable_value'
+            when basis = 'own' and own_status = 'unreliable' then 'unreliable_comparator'
+            when basis = 'mean' or ci_low is null or ci_high is null then 'no_interval'
+        end as reason
+    from chosen
+
 )
 
 select
@@ -156,10 +175,11 @@ select
     comparator_value,
     round(value - comparator_value, 9) as difference,
     case
-        when basis = 'mean' or comparator_value is null then null
+        when reason is not null then null
         when ci_low > comparator_value then 'above'
         when ci_high < comparator_value then 'below'
-        when ci_low is not null then 'similar'
-    end as significance
-from chosen
+        else 'similar'
+    end as significance,
+    reason
+from reasoned
 order by geography, edition, level, area, period, indicator, comparator

@@ -1,10 +1,10 @@
--- reads protected_indicator_value; the direction of each series since its last break, by the test of Mann and Kendall
+-- reads protected_indicator_value; the direction of each series since it was last interrupted, by the test of Mann and
+-- Kendall. What interrupts it is what interrupts the lines on the pages (dagster_project/reports/series.py).
 {%- set fewest_periods = 5 %}
 {%- set z = '1.959963984540054' %}
 with indicator_value as (
 
     select * from {{ ref('protected_indicator_value') }}
-    where value is not null and status != 'unreliable'
 
 ),
 
@@ -30,14 +30,20 @@ area as (
 
 ),
 
-shown as (
+step as (
 
     select
         {{ area_keys('indicator_value') }},
         indicator_value.indicator,
         indicator_value.value,
+        indicator_value.status,
         indicator.pooled_years,
-        {{ period_year('indicator_value.period') }} < last_break.year as is_before_break
+        {{ period_year('indicator_value.period') }} < last_break.year as is_before_break,
+        {{ month_number('indicator_value.reference_date') }} as month,
+        lag({{ month_number('indicator_value.reference_date') }}) over (
+            partition by {{ series_keys('indicator_value') }}
+            order by indicator_value.reference_date, indicator_value.period
+        ) as month_before
     from indicator_value
     inner join indicator on indicator_value.indicator = indicator.indicator
     inner join area on {{ same_area('indicator_value', 'area') }}
@@ -45,10 +51,58 @@ shown as (
 
 ),
 
+-- how far apart the values of a series usually are: the lower median
+spaced as (
+
+    select
+        {{ series_keys('step') }},
+        step.month - step.month_before as distance,
+        row_number() over (
+            partition by {{ series_keys('step') }} order by step.month - step.month_before
+        ) as place,
+        count(*) over (partition by {{ series_keys('step') }}) as distances
+    from step
+    where step.month_before is not null
+
+),
+
+usual as (
+
+    select {{ series_keys('spaced') }}, spaced.distance
+    from spaced
+    where spaced.place = floor((spaced.distances + 1) / 2)
+
+),
+
+-- the last hidden value, and the last value that stands after a year without any
+interruption as (
+
+    select
+        {{ series_keys('step') }},
+        max(case when step.value is null then step.reference_date end) as last_hidden,
+        max(case when step.month - step.month_before > 1.5 * usual.distance then step.reference_date end) as last_start
+    from step
+    left join usual on {{ same_series('step', 'usual') }}
+    -- what is hidden after the last value interrupts nothing that was there before
+    inner join (
+        select {{ series_keys('step') }}, max(step.reference_date) as day
+        from step
+        where step.value is not null
+        group by {{ series_keys('step') }}
+    ) as last_value on {{ same_series('step', 'last_value') }} and step.reference_date <= last_value.day
+    group by {{ series_keys('step') }}
+
+),
+
 point as (
 
-    select * from shown
-    where coalesce(is_before_break, false) = false
+    select step.*
+    from step
+    inner join interruption on {{ same_series('step', 'interruption') }}
+    where step.value is not null and step.status != 'unreliable'
+        and coalesce(step.is_before_break, false) = false
+        and (interruption.last_hidden is null or step.reference_date > interruption.last_hidden)
+        and (interruption.last_start is null or step.reference_date >= interruption.last_start)
 
 ),
 
@@ -69,9 +123,9 @@ series as (
 
 broken as (
 
-    select distinct {{ series_keys('shown') }}
-    from shown
-    where is_before_break
+    select distinct {{ series_keys('step') }}
+    from step
+    where step.is_before_break and step.value is not null
 
 ),
 

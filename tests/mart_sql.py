@@ -1,0 +1,28 @@
+"""A model of dbt run by itself: its SQL rendered as plain Jinja, what it reads taken from tables of a connection.
+
+Reads dbt/models and dbt/macros; writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import jinja2
+
+DBT = Path(__file__).parents[1] / "dbt"
+
+
+def rendered(model: str, named: Callable[[str, str], str] = lambda _, name: name) -> str:
+    """The SQL of a model; ``named`` says what a table is called, by its kind (ref, or a source's name) and name."""
+    environment = jinja2.Environment(autoescape=False)  # noqa: S701 - SQL, not HTML
+    environment.globals.update(ref=lambda name: named("ref", name), source=named)
+    (path,) = (DBT / "models").rglob(f"{model}.sql")
+    files = [*sorted((DBT / "macros").glob("*.sql")), path]  # in one template, as macros call each other
+    return environment.from_string("\n".join(file.read_text(encoding="utf-8") for file in files)).render()
+
+
+def run(connection: duckdb.DuckDBPyConnection, model: str) -> duckdb.DuckDBPyRelation:
+    """The rows of a model whose inputs are tables of the same names."""
+    return connection.sql(rendered(model))
