@@ -26,7 +26,8 @@ TABLES = {
     "mart_indicator": (
         "indicator text, name text, short_name text, kind text, theme text, theme_name text, unit text, "
         "unit_label text, decimals int, direction text, definition text, formula text, limits text, "
-        "source_note text, responsible text, sort_order int, replacement text, replacement_note text"
+        "source_note text, responsible text, sort_order int, replacement text, replacement_note text, "
+        "latest_reference_date date, is_supply boolean"
     ),
     "mart_area": (
         "geography text, edition text, level text, level_name text, level_plural text, level_rank int, area text, "
@@ -35,7 +36,8 @@ TABLES = {
         "is_unallocated boolean"
     ),
     "mart_region": (
-        "region text, name text, crs text, geography text, reporting_edition text, finest_level text, licence_note text"
+        "region text, name text, crs text, geography text, reporting_edition text, finest_level text, "
+        "licence_note text, latest_reference_date date"
     ),
     "mart_source": (
         "source text, title text, owner text, description text, licence text, legal_basis text, purpose text, "
@@ -57,7 +59,7 @@ TABLES = {
     "mart_comparison": (
         "geography text, edition text, level text, area text, period text, reference_date date, indicator text, "
         "comparator text, comparator_area text, basis text, comparator_value double, difference double, "
-        "significance text"
+        "significance text, reason text"
     ),
     "mart_trend": (
         "geography text, edition text, level text, area text, indicator text, period_from text, period_to text, "
@@ -151,7 +153,7 @@ def comparison_rows() -> list[tuple[Any, ...]]:
     rows: list[tuple[Any, ...]] = []
     for area, value, significance in (("101", 10.25, "below"), ("102", 11.25, "similar")):
         keys = ("räume", "2006", "viertel", area, "2018", date(2018, 6, 30), "anteil")
-        rows.append((*keys, "region", "05", "own", 13.05, value - 13.05, significance))
+        rows.append((*keys, "region", "05", "own", 13.05, value - 13.05, significance, None))
     return rows
 
 
@@ -212,8 +214,9 @@ def write_marts(path: Path) -> Path:
 
     insert("mart_area", [(*row, False) for row in area_rows()])
     insert("mart_indicator_value", value_rows())
-    insert("mart_indicator", [(*indicator, None, None) for indicator in INDICATORS])
-    insert("mart_region", [("muster", "Musterstadt", "EPSG:25832", "räume", "2006", "viertel", "© Stadt")])
+    insert("mart_indicator", [(*indicator, None, None, date(2018, 6, 30), False) for indicator in INDICATORS])
+    region = ("muster", "Musterstadt", "EPSG:25832", "räume", "2006", "viertel", "© Stadt", date(2018, 6, 30))
+    insert("mart_region", [region])
     insert("mart_source", [("register", EVIL, "Amt", "Text", "dl-de", None, "Planung", "yearly", "räume")])
     delivery = (
         "d1",

@@ -111,8 +111,8 @@ def test_data_is_escaped_everywhere(site: Path) -> None:
 
 def test_no_id_occurs_twice_even_with_the_same_chart_twice(small: Any) -> None:
     rows = query(
-        "select year as period, make_date(year::int, 12, 31) as reference_date, 1.5 as value, 'published' as status, "
-        "1.0 as ci_low, 2.0 as ci_high from (values ('2019'), ('2020')) as v (year)"
+        "select 'anteil' as indicator, year as period, make_date(year::int, 12, 31) as reference_date, 1.5 as value, "
+        "'published' as status, 1.0 as ci_low, 2.0 as ci_high from (values ('2019'), ('2020')) as v (year)"
     )
     text = (small(page(rows + "{{ line_chart(rows, 'A') }}\n\n{{ line_chart(rows, 'B') }}")) / "index.html").read_text()
     ids = re.findall(r' id="([^"]+)"', text)
@@ -495,7 +495,7 @@ def test_an_empty_release_still_renders(tmp_path: Path) -> None:
     connection = duckdb.connect(str(path))
     for table, columns in TABLES.items():
         connection.execute(f"create table {table} ({columns})")
-    connection.execute("insert into mart_region values ('r', 'Leer', 'EPSG:25832', 'g', '1', 'l', null)")
+    connection.execute("insert into mart_region values ('r', 'Leer', 'EPSG:25832', 'g', '1', 'l', null, null)")
     connection.close()
     render_site(path, REPORTS, tmp_path / "site")
     assert "Es sind noch keine Indikatoren beschrieben." in (tmp_path / "site" / "indikatoren.html").read_text("utf-8")

@@ -37,6 +37,7 @@ from dagster_project.reports import (
 )
 from dagster_project.reports.measures import Measure
 from dagster_project.reports.search import index, script_json
+from dagster_project.reports.series import Break
 from dagster_project.reports.tables import csv_text
 from dagster_project.reports.vega import Charts
 
@@ -297,10 +298,11 @@ def test_the_spine_keeps_order_and_stays_inside(numbers: list[float], middle: fl
         ("burden", "below", "favourable"),
         ("favourable", "above", "favourable"),
         ("favourable", "below", "unfavourable"),
-        ("neutral", "above", "different"),
+        ("neutral", "above", "higher"),
+        ("neutral", "below", "lower"),
         ("burden", "similar", "similar"),
         ("burden", None, "plain"),
-        (None, "above", "different"),
+        (None, "above", "higher"),
     ],
 )
 def test_a_difference_is_judged_only_where_there_is_a_direction(direction: Any, significance: Any, tone: str) -> None:
@@ -310,7 +312,8 @@ def test_a_difference_is_judged_only_where_there_is_a_direction(direction: Any, 
 @given(st.lists(st.none() | st.floats(-1e9, 1e9), max_size=20))
 @settings(max_examples=60, deadline=None)
 def test_sparklines_stay_inside(numbers: list[float | None]) -> None:
-    drawn = sparks.draw(numbers)
+    moments = [sparks.Moment(str(2000 + place), date(2000 + place, 12, 31), v) for place, v in enumerate(numbers)]
+    drawn = sparks.draw(moments, [Break(2004, "Zensus")])
     if drawn is None:
         assert sum(number is not None for number in numbers) < 2
         return
@@ -339,7 +342,7 @@ def points(*numbers: float | None) -> list[charts.Point]:
 def test_a_line_is_open_where_a_value_is_missing_or_the_series_breaks() -> None:
     rows = charts.line(points(1.0, 2.0, None, 4.0, 5.0))["data"]["values"]
     assert [row["part"] for row in rows] == [0, 0, 1, 1]
-    rows = charts.line(points(1.0, 2.0, 3.0, 4.0), {date(2017, 1, 1): "Zensus"})["data"]["values"]
+    rows = charts.line(points(1.0, 2.0, 3.0, 4.0), [Break(2017, "Zensus")])["data"]["values"]
     assert [row["part"] for row in rows] == [0, 0, 1, 1]
 
 
@@ -379,9 +382,10 @@ def heights(text: str) -> dict[str, list[float]]:
 
 def test_small_multiples_have_one_upward_axis(marts: Path, pages: Path, tmp_path: Path) -> None:
     rows = (
-        "```sql rows\nselect panel, period, make_date(period::int, 12, 31) as reference_date, value::double as value, "
-        "'published' as status, unit as unit_label from (values ('A', '2019', 10, '%'), ('A', '2020', 20, '%'), "
-        "('B', '2019', 10, '%'), ('B', '2020', 90, {unit})) as v (panel, period, value, unit)\n```\n"
+        "```sql rows\nselect panel, panel as indicator, period, make_date(period::int, 12, 31) as reference_date, "
+        "value::double as value, 'published' as status, unit as unit_label from (values ('A', '2019', 10, '%'), "
+        "('A', '2020', 20, '%'), ('B', '2019', 10, '%'), ('B', '2020', 90, {unit})) "
+        "as v (panel, period, value, unit)\n```\n"
     )
     write(pages, "pages/index.md", "title: T", rows.format(unit="'%'") + '{{ multiples(rows, "Verlauf") }}\n')
     render_site(marts, pages, tmp_path / "common", workers=1)

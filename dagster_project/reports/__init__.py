@@ -1,9 +1,9 @@
 """Static pages from a release: Markdown + named SQL + components in, plain HTML out; see reports/README.md.
 
 Reads marts.duckdb and the folder of pages; writes the site. From a page to a file: ``pages`` reads, ``queries`` asks,
-``components`` show (with ``kit``, ``tables``, ``figures``, ``profiles``; these with ``measures``, ``maps``, ``shapes``,
-``charts``, ``vega``, ``sparks``, ``spine``, ``wording``), ``site`` fills in, ``build`` writes (with ``worker``,
-``search``, ``paged``), ``preview`` serves authors.
+``components`` show (with ``kit``, ``tables``, ``figures``, ``map_figures``, ``profiles``; these with ``measures``,
+``maps``, ``symbols``, ``shapes``, ``charts``, ``vega``, ``sparks``, ``series``, ``spine``, ``wording``), ``site`` fills
+in, ``build`` writes (with ``worker``, ``search``, ``paged``), ``preview`` serves authors.
 """
 
 from dagster_project.reports.build import SiteReport, render_site

@@ -6,12 +6,14 @@ Reads measures, writes nothing. Sizes are pixels of a drawing that is scaled to 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from dagster_project.reports import series
 from dagster_project.reports.measures import SIGNS, Measure
+from dagster_project.reports.series import Break
 from dagster_project.reports.vega import ACCENT, COMPARED, INK, SOFT
 from dagster_project.reports.wording import format_period
 
@@ -31,40 +33,42 @@ class Point:
     low: float | None = None
     high: float | None = None
 
+    @property
+    def value(self) -> float | None:
+        """The measure's value, null where it is hidden or missing."""
+        return self.measure.value
+
 
 def days(day: date) -> int:
     """Days since 1 January 1970."""
     return day.toordinal() - date(1970, 1, 1).toordinal()
 
 
-def stretches(points: Sequence[Point], breaks: Sequence[date]) -> list[dict[str, Any]]:
-    """One row per value; ``part`` counts the unbroken stretches of a series."""
-    rows, parts = [], dict[str, tuple[int, date | None]]()
-    for point in points:
-        part, before = parts.get(point.series, (0, None))
-        broken = before is not None and any(before < day <= point.day for day in breaks)
-        if point.measure.value is None or broken:
-            part += 1
-        parts[point.series] = (part, point.day)
-        if point.measure.value is not None:
-            rows.append(
-                {
-                    "x": days(point.day), "y": point.measure.value, "series": point.series, "part": part,
-                    "low": point.low, "high": point.high,
-                    "text": f"{format_period(point.period)}: {point.measure.full}",
-                }
-            )  # fmt: skip
+def stretches(points: Sequence[Point], breaks: Sequence[Break]) -> list[dict[str, Any]]:
+    """One row per value; ``part`` counts the unbroken stretches of each line."""
+    rows = []
+    for name in dict.fromkeys(point.series for point in points):
+        line = [point for point in points if point.series == name]
+        for point, part in zip(line, series.parts(line, breaks), strict=True):
+            if part is not None:
+                rows.append(
+                    {
+                        "x": days(point.day), "y": point.value, "series": name, "part": part,
+                        "low": point.low, "high": point.high,
+                        "text": f"{format_period(point.period)}: {point.measure.full}",
+                    }
+                )  # fmt: skip
     return rows
 
 
-def break_places(points: Sequence[Point], breaks: Sequence[date]) -> list[tuple[date, float]]:
+def break_places(points: Sequence[Point], breaks: Sequence[Break]) -> list[tuple[Break, float]]:
     """Each break with its place in days: midway between the values before and after it, as it lies between them."""
-    known = sorted({point.day for point in points})
     places = []
-    for day in sorted(breaks):
-        before, after = [d for d in known if d < day], [d for d in known if d >= day]
+    for item in breaks:
+        before = [days(point.day) for point in points if series.period_year(point.period) < item.year]
+        after = [days(point.day) for point in points if series.period_year(point.period) >= item.year]
         if before and after:
-            places.append((day, (days(before[-1]) + days(after[0])) / 2))
+            places.append((item, (max(before) + min(after)) / 2))
     return places
 
 
@@ -89,14 +93,13 @@ def starts_at_zero(points: Sequence[Point]) -> bool:
 
 def line(
     points: Sequence[Point],
-    breaks: Mapping[date, str] | None = None,
+    breaks: Sequence[Break] = (),
     *,
     unit: str | None = None,
 ) -> Spec:
     """Time lines with a band of uncertainty, open where a value is missing or the series breaks."""
     width, height = WIDTH, 160
-    gaps = dict(breaks or {})
-    rows = stretches(points, list(gaps))
+    rows = stretches(points, breaks)
     names = list(dict.fromkeys(point.series for point in points))
     colour: dict[str, Any] = {
         "field": "series", "type": "nominal", "legend": None, "scale": {"domain": names, "range": SERIES["range"]},
@@ -118,9 +121,9 @@ def line(
                 "encoding": {"y": {"field": "low", "type": "quantitative", "title": unit}, "y2": {"field": "high"}},
             }
         )
-    if gaps:
-        # the break lies before the first value that it changes, so midway between that and the value before
-        rules = [{"x": place, "text": f"Bruch: {gaps[day]}"} for day, place in break_places(points, list(gaps))]
+    # the break lies before the first value that it changes, so midway between that and the value before
+    rules = [{"x": place, "text": f"Bruch: {item.reason}"} for item, place in break_places(points, breaks)]
+    if rules:
         layers.append(
             {
                 "data": {"values": rules},

@@ -12,8 +12,8 @@ from markupsafe import Markup
 
 from dagster_project.reports import outline
 from dagster_project.reports.errors import PageError
-from dagster_project.reports.figures import FigureComponents
 from dagster_project.reports.kit import ARROWS, Cell, Column, Kit, make_column
+from dagster_project.reports.map_figures import MapComponents
 from dagster_project.reports.profiles import ProfileComponents
 from dagster_project.reports.queries import Result, Row
 from dagster_project.reports.wording import as_text
@@ -144,7 +144,7 @@ class TextComponents(Kit):
             raise PageError(f'{component}(): unknown kind "{value}"; allowed: {", ".join(map(str, allowed))}')
 
 
-class Components(TextComponents, FigureComponents, ProfileComponents):
+class Components(TextComponents, MapComponents, ProfileComponents):
     """The components for one rendered file."""
 
     @classmethod

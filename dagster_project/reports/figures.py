@@ -1,4 +1,4 @@
-"""Maps and charts; each has a name, a description in words and its values as a table.
+"""Charts; each has a name, a description in words and its values as a table.
 
 Reads results of queries, renders templates; writes nothing.
 """
@@ -11,114 +11,36 @@ from typing import Any
 
 from markupsafe import Markup
 
-from dagster_project.reports import charts, maps, panels
+from dagster_project.reports import charts, maps, panels, series
 from dagster_project.reports.errors import PageError
 from dagster_project.reports.kit import Column, Kit
 from dagster_project.reports.measures import SIGNS, Measure
 from dagster_project.reports.queries import Result, Row
 from dagster_project.reports.search import script_json
-from dagster_project.reports.shapes import LOCATOR_TOLERANCE, MAP_UNITS
+from dagster_project.reports.series import Break
 from dagster_project.reports.tables import TableComponents
 from dagster_project.reports.vega import CONFIG
-from dagster_project.reports.wording import ascii_name, format_number, format_period
+from dagster_project.reports.wording import ascii_name, format_number, format_period, listing
 
 
 class FigureComponents(TableComponents, Kit):
     """Components that show rows as pictures."""
 
-    def map(
-        self,
-        result: Result,
-        title: str,
-        link: str | None = None,
-        small: bool = False,
-        zoom: bool = False,
-        among: Result | None = None,
-    ) -> Markup:
-        """A choropleth of one level: five groups of equal size, or the classes of an index.
+    def line_chart(self, result: Result, title: str) -> Markup:
+        """Time lines with their intervals as bands, open where the series is interrupted (see series.py).
 
-        Columns: level, area, name, value, status; optional reason, class, decimals, unit_label. Areas of the level
-        that the query leaves out are drawn white. ``small`` draws simpler outlines, areas of one colour as one shape
-        without links and names of their own, for pages with several maps;
-        ``zoom`` shows only the part of the map with the query's areas, grouped as they are ``among`` all rows of that
-        other query.
-        Raises PageError for an area the reporting edition does not have, for mixed levels or a repeated area.
-        """
-        if not result:
-            return self._empty(result)
-        result.require(["level", "area", "name", "value", "status"])
-        level = result[0]["level"]
-        self._check_areas(result, level)
-        names = self._site.shapes.names(level)
-        paths = self._site.shapes.paths(level, maps.SMALL_TOLERANCE if small else maps.TOLERANCE)
-        asked = {row["area"] for row in result}
-        measures = self._measures(result)
-        peers = [measure.value for measure in self._measures(among)] if among else []
-        breaks = maps.quantile_breaks([value for value in peers if value is not None]) if any(peers) else None
-        colouring = maps.colour(measures, result[0].get("decimals"), result[0].get("unit_label"), breaks)
-        shapes = [
-            {
-                "path": paths[row["area"]],
-                "fill": fill,
-                "text": f"{row['name']}: {measure.full}",
-                "href": self._site.href(link, row, self._root) if link else None,
-                "overlay": measure.status if measure.status in ("estimated", "unreliable") else None,
-            }
-            for row, measure, fill in zip(result, measures, colouring.fills, strict=True)
-            if row["area"] in paths
-        ]
-        if not shapes:
-            return self._note("Zu diesen Gebieten liegen keine Grenzen vor; eine Karte ist nicht möglich.")
-        elsewhere = len(among or ()) > len(result)  # the others are another part's, not without a value
-        drawing = {
-            "shapes": _merged(shapes) if small else shapes,
-            "others": [(path, names[area]) for area, path in paths.items() if area not in asked],
-            "legend": colouring.legend,
-            "hatchings": sorted({entry.fill for entry in colouring.legend if not entry.fill.startswith("#")}),
-            "left_out": "andere Gebiete" if elsewhere else "ohne Angabe",
-            "elsewhere": elsewhere,
-            "undrawn": len(measures) - len(shapes),
-            "view_box": self._site.shapes.part(level, sorted(asked)) if zoom else self._site.shapes.view_box,
-            "small": small,
-            "linked": bool(link) and not small,
-        }
-        first = Column("name", "Gebiet", link=link)
-        return self._figure("map", result, title, first, colouring.description, drawing)
-
-    def locator(self, result: Result, title: str) -> Markup:
-        """Where the query's only area lies in the coarsest level's outlines. Columns: level, area."""
-        if not result:
-            return self._empty(result)
-        row, shapes = result.only("locator()"), self._site.shapes
-        self._check_areas(result, row["level"])
-        centre = shapes.centre(row["level"], row["area"])
-        if centre is None:
-            return self._note("Zu diesem Gebiet liegen keine Grenzen vor; eine Lagekarte ist nicht möglich.")
-        x, y, half = centre
-        context = {
-            "title": title,
-            "outlines": list(shapes.paths(shapes.outline_level, LOCATOR_TOLERANCE).values()),
-            "area": shapes.paths(row["level"], LOCATOR_TOLERANCE)[row["area"]],
-            "ring": (x, y, half + 40) if half < MAP_UNITS / 20 else None,
-            "view_box": shapes.view_box,
-        }
-        return self._site.fill("locator", context)
-
-    def line_chart(self, result: Result, title: str, breaks: Result | None = None) -> Markup:
-        """Time lines, open where a value is null or the series breaks, with their intervals as bands.
-
-        Columns: period, reference_date, value, status; optional ci_low, ci_high, series (a name for each line).
-        ``breaks``: columns day, reason.
+        Columns: indicator, period, reference_date, value, status; optional ci_low, ci_high, series (a name for each
+        line). The declared breaks of the indicator are marked and told.
         """
         if not result:
             return self._empty(result)
         points, newest_first = self._points(result)
-        if all(point.measure.value is None for point in points):
+        if all(point.value is None for point in points):
             return self._note("In keinem Zeitraum liegt ein Wert vor; eine Zeitreihe ist nicht möglich.")
-        marked = {row["day"]: str(row["reason"]) for row in breaks or ()}
+        marked = self._breaks_within(points, {row["indicator"] for row in result})
         units = {str(row.get("unit_label") or "") for row in result}
         spec = charts.line(points, marked, unit=units.pop() or None if len(units) == 1 else None)
-        words = _describe_lines(points) + "".join(f" Bruch: {reason}." for reason in marked.values())
+        words = _describe_lines(points, marked) + _describe_breaks(marked)
         if not charts.starts_at_zero(points):
             words += " Die senkrechte Achse beginnt nicht bei null."
         columns = [Column("value", "Wert", "measure")]
@@ -126,7 +48,7 @@ class FigureComponents(TableComponents, Kit):
             columns.insert(0, Column("series", "Reihe"))
         return self._vega(spec, newest_first, title, Column("period", "Zeitraum", "period"), words, columns)
 
-    def multiples(self, result: Result, title: str, breaks: Result | None = None, common: bool = True) -> Markup:
+    def multiples(self, result: Result, title: str, common: bool = True) -> Markup:
         """Small time lines beside each other, one for each value of the column panel; else as line_chart().
 
         All have one upward axis, so that heights can be compared; ``common=false`` gives each its own, for panels that
@@ -138,22 +60,26 @@ class FigureComponents(TableComponents, Kit):
         units = {str(row.get("unit_label") or "") for row in result}
         if common and len(units) > 1:
             raise PageError(f"one common axis for several units: {', '.join(sorted(units))}", query=result.name)
-        marked = {row["day"]: str(row["reason"]) for row in breaks or ()}
         lines = {}
         for name in dict.fromkeys(row["panel"] for row in result):
-            points, _ = self._points(result.where(panel=name))
-            if any(point.measure.value is not None for point in points):
-                lines[name] = points
+            own = result.where(panel=name)
+            points, _ = self._points(own)
+            if any(point.value is not None for point in points):
+                lines[name] = points, self._breaks_within(points, {row["indicator"] for row in own})
         if not lines:
             return self._note("In keinem Zeitraum liegt ein Wert vor; eine Zeitreihe ist nicht möglich.")
-        shared = panels.axis(_values(point for points in lines.values() for point in points)) if common else None
+        shared = panels.axis(_values(point for points, _ in lines.values() for point in points)) if common else None
         drawings = [
-            (name, _describe_lines(points), panels.draw(points, list(marked), shared or panels.axis(_values(points))))
-            for name, points in lines.items()
+            (
+                name,
+                _describe_lines(points, marked),
+                panels.draw(points, marked, shared or panels.axis(_values(points))),
+            )
+            for name, (points, marked) in lines.items()
         ]
         words = f"{len(drawings)} Zeitreihen, "
         words += "alle mit derselben senkrechten Achse." if common else "jede mit ihrer eigenen senkrechten Achse."
-        words += "".join(f" Bruch: {reason}." for reason in marked.values())
+        words += _describe_breaks_of({name: marked for name, (_, marked) in lines.items()})
         columns = [Column("period", "Zeitraum", "period"), Column("value", "Wert", "measure")]
         return self._figure("multiples", result, title, Column("panel", "Reihe"), words, {"panels": drawings}, columns)
 
@@ -166,14 +92,18 @@ class FigureComponents(TableComponents, Kit):
             return self._empty(result)
         result.require(["name", "value", "status"])
         measures = self._measures(result)
-        known = [measure for measure in measures if measure.value is not None]
+        compared = [bool(row.get("is_comparison")) for row in result]
+        own = [measure for measure, is_compared in zip(measures, compared, strict=True) if not is_compared]
+        known = [measure for measure in own if measure.value is not None]
         if not known:
             return self._note("Es liegt kein Wert vor; ein Diagramm ist nicht möglich.")
         least, most = min(known, key=lambda m: m.value or 0.0), max(known, key=lambda m: m.value or 0.0)
-        words = f"{len(known)} von {len(result)} mit Wert: {least.text} bis {most.text}."
-        words += self._explained({measure.status for measure in known})
+        words = f"{len(known)} von {len(own)} mit Wert: {least.text} bis {most.text}."
+        if any(compared):
+            words += f" Zum Vergleich: {listing([str(row['name']) for row in result if row.get('is_comparison')])}."
+        words += self._explained({measure.status for measure in measures})
         names = [str(row["name"]) for row in result]
-        spec = charts.bars(names, measures, [bool(row.get("is_comparison")) for row in result])
+        spec = charts.bars(names, measures, compared)
         return self._vega(spec, result, title, Column("name", "Gebiet", link=link), words)
 
     def scatter(self, result: Result, title: str, across: str, up: str) -> Markup:
@@ -271,7 +201,7 @@ class FigureComponents(TableComponents, Kit):
 
     def _points(self, result: Result) -> tuple[list[charts.Point], Result]:
         """The points of time lines in their order, and the rows with the newest first."""
-        result.require(["period", "reference_date", "value", "status"])
+        result.require(["indicator", "period", "reference_date", "value", "status"])
         rows = sorted(result, key=lambda row: (row["reference_date"], row["period"]))
         measures = self._measures(Result(result.name, result.columns, rows, result.empty))
         points = [self._point(row, measure) for row, measure in zip(rows, measures, strict=True)]
@@ -280,6 +210,11 @@ class FigureComponents(TableComponents, Kit):
     def _point(self, row: Row, measure: Measure) -> charts.Point:
         low, high = (None if row.get(name) is None else float(row[name]) for name in ("ci_low", "ci_high"))
         return charts.Point(row["period"], row["reference_date"], measure, str(row.get("series") or ""), low, high)
+
+    def _breaks_within(self, points: Sequence[charts.Point], indicators: set[str]) -> list[Break]:
+        """The declared breaks of these indicators between the first and the last of these points."""
+        declared = {item for indicator in indicators for item in self._site.breaks.get(indicator, ())}
+        return series.passed([point.period for point in points], sorted(declared, key=lambda item: item.year))
 
     def _number(self, value: float, decimals: int | None, unit: str | None) -> str:
         return format_number(value, decimals) + (f"\u00a0{unit}" if unit else "")
@@ -327,48 +262,42 @@ class FigureComponents(TableComponents, Kit):
     def _note(self, text: str) -> Markup:
         return self._site.fill("alert", {"text": text, "kind": "info"})
 
-    def _check_areas(self, result: Result, level: str) -> None:
-        known, seen = self._site.shapes.names(level), set()
-        for row in result:
-            if row["level"] != level:
-                raise PageError(
-                    f'a map shows one level, the query has "{level}" and "{row["level"]}"', query=result.name
-                )
-            if row["area"] not in known:
-                raise PageError(f'unknown area key "{row["area"]}" on level "{level}"', query=result.name)
-            if row["area"] in seen:
-                raise PageError(f'area "{row["area"]}" occurs twice in the map', query=result.name)
-            seen.add(row["area"])
-
-
-def _merged(shapes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """One shape for all areas of one colour and hatching."""
-    paths: dict[tuple[str, str | None], list[str]] = {}
-    for shape in shapes:
-        paths.setdefault((shape["fill"], shape["overlay"]), []).append(shape["path"])
-    return [
-        {"path": "".join(parts), "fill": fill, "overlay": overlay, "text": "", "href": None}
-        for (fill, overlay), parts in paths.items()
-    ]
-
 
 def _values(points: Iterable[charts.Point]) -> list[float]:
     """The values of these points and the bounds of their uncertainty."""
     return [number for point in points for number in (point.measure.value, point.low, point.high) if number is not None]
 
 
-def _describe_lines(points: Sequence[charts.Point]) -> str:
-    """First and last value of each line, and the periods without one."""
+def _describe_lines(points: Sequence[charts.Point], breaks: Sequence[Break]) -> str:
+    """First and last value of each unbroken stretch of each line, and the periods without one."""
     lines: dict[str, list[charts.Point]] = {}
     for point in points:
         lines.setdefault(point.series, []).append(point)
     said = []
     for name, line in lines.items():
-        known = [point for point in line if point.measure.value is not None]
-        ends = [known[0], known[-1]] if len(known) > 1 else known
-        parts = [f"{format_period(point.period, point.day)}: {point.measure.full}" for point in ends]
-        gaps = [format_period(point.period, point.day) for point in line if point.measure.value is None]
+        told = []
+        for stretch in series.stretches(line, breaks):
+            ends = [line[place] for place in dict.fromkeys((stretch[0], stretch[-1]))]
+            told.append("; ".join(f"{format_period(point.period, point.day)}: {point.measure.full}" for point in ends))
+        text = " – unterbrochen – ".join(told)
+        gaps = [format_period(point.period, point.day) for point in line if point.value is None]
         if gaps:
-            parts.append(f"kein Wert für: {', '.join(gaps)}")
-        said.append((f"{name}: " if len(lines) > 1 else "") + "; ".join(parts))
+            text += f"; kein Wert für: {', '.join(gaps)}"
+        said.append((f"{name}: " if len(lines) > 1 else "") + text)
     return ". ".join(said) + "."
+
+
+def _describe_breaks(breaks: Sequence[Break]) -> str:
+    return "".join(f" Bruch {item.year}: {item.reason.rstrip('.')}." for item in breaks)
+
+
+def _describe_breaks_of(lines: Mapping[str, Sequence[Break]]) -> str:
+    """Each break once, with the lines it interrupts where those are not all of them."""
+    names: dict[Break, list[str]] = {}
+    for name, breaks in lines.items():
+        for item in breaks:
+            names.setdefault(item, []).append(name)
+    return "".join(
+        f" Bruch {item.year}{'' if len(found) == len(lines) else f' ({listing(found)})'}: {item.reason.rstrip('.')}."
+        for item, found in sorted(names.items(), key=lambda pair: pair[0].year)
+    )

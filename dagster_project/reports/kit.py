@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 from dagster_project.reports.errors import PageError
 from dagster_project.reports.measures import NOTHING, Measure, interval_text, read_measure
 from dagster_project.reports.queries import Result, Row
+from dagster_project.reports.series import Breaks
 from dagster_project.reports.shapes import Shapes
 from dagster_project.reports.vega import Charts
 from dagster_project.reports.wording import (
@@ -42,6 +43,10 @@ class Surroundings(Protocol):
     @property
     def shapes(self) -> Shapes:
         """Outlines of the reporting edition."""
+
+    @property
+    def breaks(self) -> Breaks:
+        """The declared breaks in the series of each indicator."""
 
     def fill(self, template: str, context: Mapping[str, Any]) -> Markup:
         """The template of this name, filled in."""

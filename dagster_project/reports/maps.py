@@ -89,9 +89,9 @@ def colour(
                 Entry(fill, label, counts[place])
                 for place, (fill, label) in enumerate(zip(colours, labels, strict=True))
             ),
-            *_status_entries(measures),
+            *status_entries(measures),
         ],
-        description=_describe(measures, values, None if classed else (decimals, unit)),
+        description=describe(measures, values, None if classed else (decimals, unit)),
     )
 
 
@@ -133,7 +133,7 @@ def _span(low: float, high: float, decimals: int | None) -> str:
     return texts[0] if texts[0] == texts[1] else f"{texts[0]} bis {texts[1]}"
 
 
-def _status_entries(measures: Sequence[Measure]) -> list[Entry]:
+def status_entries(measures: Sequence[Measure]) -> list[Entry]:
     """One entry for each status that occurs, with its reasons; values with a caveat before hidden ones."""
     entries = []
     for status in (*SHOWN_STATUSES[1:], *HIDDEN_STATUSES):
@@ -147,7 +147,8 @@ def _status_entries(measures: Sequence[Measure]) -> list[Entry]:
     return entries
 
 
-def _describe(measures: Sequence[Measure], values: Sequence[float], number: tuple[int | None, str] | None) -> str:
+def describe(measures: Sequence[Measure], values: Sequence[float], number: tuple[int | None, str] | None) -> str:
+    """How many areas have a value, and the lowest, middle and highest of them."""
     verb = "hat" if len(values) == 1 else "haben"
     text = f"{format_number(len(values))} von {format_number(len(measures))} Gebieten {verb} einen Wert"
     if len(values) == 1 and number:

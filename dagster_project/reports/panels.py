@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 from dagster_project.reports import charts
+from dagster_project.reports.series import Break
 from dagster_project.reports.wording import format_number
 
 WIDTH, HEIGHT, _TOP, _BOTTOM, _RIGHT = 240, 126, 8, 22, 12
@@ -40,7 +40,7 @@ def axis(values: Sequence[float]) -> Axis:
     return Axis(marks[0], marks[-1], [(mark, format_number(mark)) for mark in marks])
 
 
-def draw(points: Sequence[charts.Point], breaks: Sequence[date], upward: Axis) -> dict[str, Any]:
+def draw(points: Sequence[charts.Point], breaks: Sequence[Break], upward: Axis) -> dict[str, Any]:
     """Marks, bands, stretches, points with their texts, breaks, and the first and the last year of one series."""
     rows = charts.stretches(points, breaks)
     left = 13 + _LETTER * max(len(text) for _, text in upward.marks)

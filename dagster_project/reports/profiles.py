@@ -10,7 +10,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from dagster_project.reports import maps, sparks, spine
+from dagster_project.reports import maps, series, sparks, spine
 from dagster_project.reports.errors import PageError
 from dagster_project.reports.kit import ARROWS, Column, Kit, breakable
 from dagster_project.reports.queries import Result, Row
@@ -34,25 +34,28 @@ class ProfileComponents(Kit):
         """One row per indicator: value, comparisons, place among the areas of the level, group, trend, age.
 
         Columns: theme_name, indicator, name, direction, period, reference_date, value, status (+ see map), ci_low,
-        ci_high, significance, trend, is_old. ``compared`` lists (prefix, heading) of values to compare with, the first
-        stands in the middle; ``spreads``: indicator, values (a list); ``courses``: indicator, value, one row for each
-        period in their order. An area whose value is hidden gets neither mark nor group.
+        ci_high, significance, trend, is_old, supply, residents. ``compared`` lists (prefix, heading) of values to
+        compare with, the first stands in the middle; ``spreads``: indicator, values (a list); ``courses``: indicator,
+        period, reference_date, value, one row for each period in their order. An area whose value is hidden has no
+        mark and no group, one whose value is unreliable a mark alone.
         """
         if not result:
             return self._empty(result)
         result.require(["theme_name", "indicator", "name", "direction", "period", "reference_date", "value", "status"])
         spreads.require(["indicator", "values"])
         lists = {row["indicator"]: row["values"] for row in spreads}
-        lines: dict[str, list[float | None]] = {}
+        lines: dict[str, list[sparks.Moment]] = {}
         for row in courses or ():
-            lines.setdefault(row["indicator"], []).append(row["value"])
+            moment = sparks.Moment(row["period"], row["reference_date"], row["value"])
+            lines.setdefault(row["indicator"], []).append(moment)
         shown = [pair for pair in compared if any(row[f"{pair[0]}status"] for row in result)]
         groups: list[tuple[str, list[dict[str, Any]]]] = []
         for row in result:
             if not groups or groups[-1][0] != row["theme_name"]:
                 groups.append((row["theme_name"], []))
             drawn = self._spine_row(row, lists.get(row["indicator"]), name, shown, link, result.name)
-            groups[-1][1].append({**drawn, "spark": sparks.draw(lines.get(row["indicator"], []))})
+            breaks = self._site.breaks.get(row["indicator"], ())
+            groups[-1][1].append({**drawn, "spark": sparks.draw(lines.get(row["indicator"], []), breaks)})
         context = {
             "groups": groups, "name": name, "heading": breakable(name), "compared": [label for _, label in shown],
             "colours": maps.palette(5),
@@ -71,7 +74,9 @@ class ProfileComponents(Kit):
         """Status against dynamics: the number of areas in each field, and one area's path through the years.
 
         Columns of both: status_class, dynamic_class, status_rank, dynamic_rank, period, areas (how many share the
-        field in the period); ``here`` has the rows of the area. ``across`` and ``up`` name the axes.
+        field in the period); ``here`` has the rows of the area and the columns status_indicator, dynamic_indicator.
+        ``across`` and ``up`` name the axes. The path begins with the last break in either series; what was before
+        stands apart.
         """
         if not result or not here:
             return self._empty(result if not result else here)
@@ -80,14 +85,28 @@ class ProfileComponents(Kit):
         columns = sorted({(row["dynamic_rank"], row["dynamic_class"]) for row in result})
         latest = max(row["period"] for row in result)
         counts = {(r["status_class"], r["dynamic_class"]): r["areas"] for r in result if r["period"] == latest}
+        here.require(["status_indicator", "dynamic_indicator"])
+        indicators = {row[name] for row in here for name in ("status_indicator", "dynamic_indicator")}
+        declared = {item for indicator in indicators for item in self._site.breaks.get(indicator, ())}
+        breaks = series.passed([row["period"] for row in here], sorted(declared, key=lambda item: item.year))
         path: dict[tuple[str, str], list[str]] = {}
+        before: dict[tuple[str, str], list[str]] = {}
         for row in sorted(here, key=lambda row: str(row["period"])):
-            path.setdefault((row["status_class"], row["dynamic_class"]), []).append(format_period(row["period"]))
+            is_before = series.is_broken(row["period"], latest, breaks)
+            years = (before if is_before else path).setdefault((row["status_class"], row["dynamic_class"]), [])
+            years.append(format_period(row["period"]))
         context = {
             "title": title, "across": across, "up": up, "latest": format_period(latest),
+            "breaks": [(item.year, item.reason) for item in breaks],
             "columns": [name for _, name in columns],
             "rows": [
-                (status, [(counts.get((status, name), 0), path.get((status, name), [])) for _, name in columns])
+                (
+                    status,
+                    [
+                        (counts.get((status, name), 0), path.get((status, name), []), before.get((status, name), []))
+                        for _, name in columns
+                    ],
+                )
                 for _, status in rows
             ],
         }  # fmt: skip
@@ -110,7 +129,7 @@ class ProfileComponents(Kit):
         if spread is not None and len(values) > 1:
             middle = others[0].value if others else None
             drawn = spine.draw(spread, middle, measure.value, row.get("ci_low"), row.get("ci_high"))
-            group = spread.group(measure.value) if measure.value is not None else None
+            group = None if measure.value is None or measure.status == "unreliable" else spread.group(measure.value)
             low, high = (format_number(number, row.get("decimals")) for number in (spread.low, spread.high))
             said += f"; alle Gebiete der Ebene: {low} bis {high}"
         trend = row.get("trend")
@@ -123,8 +142,16 @@ class ProfileComponents(Kit):
             "period": format_period(row["period"]), "day": row["reference_date"], "is_old": row.get("is_old"),
             "arrow": ARROWS.get(trend) if trend else None,
             "trend_words": self._site.words.word("trend", trend) if trend else "",
-            "conversion": row.get("conversion_class"),
+            "conversion": row.get("conversion_class"), "beside": _supply(row),
         }  # fmt: skip
+
+
+def _supply(row: Row) -> str:
+    """What stands at a site and how many residents it is for, where no rate is formed of the two."""
+    supply, residents = row.get("supply"), row.get("residents")
+    if row["value"] is not None or supply is None or residents is None:
+        return ""
+    return f"Angebot {format_number(supply, 0)}, Menschen {format_number(residents, 0)}"
 
 
 def _middles(drawn: Sequence[Any], compared: Sequence[tuple[str, str]]) -> list[tuple[str, bool]]:

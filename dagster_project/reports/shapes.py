@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -41,6 +41,7 @@ class Shapes:
         several = [key for key, count in sizes.items() if 1 < count <= _MOST_OUTLINES]
         self.outline_level = max(several or sizes or [(0, "")])[1]
         self._paths: dict[tuple[str, float], dict[str, str]] = {}
+        self._places: dict[str, dict[str, tuple[int, int]]] = {}
 
     def names(self, level: str) -> Mapping[str, str]:
         """Area → name, of every area of the level, with or without geometry."""
@@ -74,6 +75,28 @@ class Shapes:
             placed = shapely.transform(simple, lambda xy: np.rint((xy - (left, top)) * (scale, -scale)))
             self._paths[(level, tolerance)] = dict(zip(keys, map(_path_data, placed), strict=True))
         return self._paths[(level, tolerance)]
+
+    def places(self, level: str) -> Mapping[str, tuple[int, int]]:
+        """Area → a point within it in view-box units, its middle where that lies inside."""
+        if level not in self._wkt:
+            return {}
+        if level not in self._places:
+            keys, shapes = self._geometry[level]
+            left, top, scale, _, _ = self._frame
+            middles = shapely.centroid(shapes)
+            outside = ~shapely.contains(shapes, middles)
+            middles[outside] = shapely.point_on_surface(shapes[outside])
+            xy = np.rint((shapely.get_coordinates(middles) - (left, top)) * (scale, -scale)).astype(int).tolist()
+            self._places[level] = {key: (x, y) for key, (x, y) in zip(keys, xy, strict=True)}
+        return self._places[level]
+
+    def size(self, level: str, areas: Collection[str]) -> float:
+        """How much of the map these areas cover, in square units of the view box."""
+        if level not in self._wkt:
+            return 0.0
+        keys, shapes = self._geometry[level]
+        chosen = np.isin(keys, list(areas))
+        return float(shapely.area(shapes[chosen]).sum() * self._frame[2] ** 2)
 
     def centre(self, level: str, area: str) -> tuple[int, int, int] | None:
         """Middle and half size of an area in view-box units, or None without geometry."""

@@ -28,6 +28,7 @@ from dagster_project.reports.errors import PageError
 from dagster_project.reports.kit import breakable
 from dagster_project.reports.pages import PARAMETER, Page, read_page, render_markdown
 from dagster_project.reports.queries import Database, Query, Result, Row, read_expected, resolve
+from dagster_project.reports.series import Break, Breaks
 from dagster_project.reports.shapes import Shapes
 from dagster_project.reports.vega import Charts
 from dagster_project.reports.wording import (
@@ -41,7 +42,7 @@ from dagster_project.reports.wording import (
 )
 
 _GIVEN_NAMES = ("params", "region")
-_ALWAYS_READ = ("mart_area", "mart_region")  # by maps and by every page's frame
+_ALWAYS_READ = ("mart_area", "mart_region", "mart_indicator_break")  # by maps, every page's frame, every time line
 
 
 @dataclass(frozen=True)
@@ -167,6 +168,17 @@ class Site:
                 "order by a.level_rank, a.area",
             )
         )
+
+    @cached_property
+    def breaks(self) -> Breaks:
+        """The declared breaks in the series of each indicator: no page can forget them."""
+        rows = self._database.select(
+            "mart_indicator_break", "select indicator, year, reason from mart_indicator_break order by indicator, year"
+        )
+        found: dict[str, list[Break]] = {}
+        for row in rows:
+            found.setdefault(row["indicator"], []).append(Break(row["year"], str(row["reason"])))
+        return found
 
     def fill(self, template: str, context: Mapping[str, Any]) -> Markup:
         """The template of this name, filled in."""

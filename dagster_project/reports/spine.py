@@ -51,7 +51,7 @@ def tone(direction: str | None, significance: str | None) -> str:
     if significance not in ("above", "below"):
         return "similar" if significance == "similar" else "plain"
     if direction not in ("burden", "favourable"):
-        return "different"
+        return "higher" if significance == "above" else "lower"
     return "unfavourable" if (direction == "burden") == (significance == "above") else "favourable"
 
 

@@ -123,7 +123,8 @@ class TableComponents(Kit):
 
     def _shown(self, column: Column, row: Row, query: str, breaks: list[float] | None) -> Cell:
         if column.format == "spark":
-            drawn = sparks.draw(row[column.name] or [])
+            moments = sparks.read_moments(row[column.name])
+            drawn = sparks.draw(moments, self._site.breaks.get(row["indicator"], ()))
             return Cell(self._site.fill("spark", drawn) if drawn else column.absent)
         cell = self._cell(column, row, query)
         value = row[column.name]
