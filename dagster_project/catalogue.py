@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from dagster_project.declarations import Declarations, Indicator, Years
+from dagster_project.declarations import Contract, Declarations, Indicator, Years
 from dagster_project.declarations.support import TRUTH
 from dagster_project.tables import write_frame
 
@@ -22,7 +22,7 @@ TABLES: dict[str, dict[str, str]] = {
     "region": {
         "region": "varchar", "name": "varchar", "crs": "varchar", "geography": "varchar",
         "reporting_edition": "varchar", "municipality_level": "varchar", "finest_level": "varchar",
-        "population": "varchar", "licence_note": "varchar",
+        "population": "varchar", "supply_level": "varchar", "licence_note": "varchar",
     },
     "source": {
         "source": "varchar", "title": "varchar", "owner": "varchar", "description": "varchar", "licence": "varchar",
@@ -36,7 +36,8 @@ TABLES: dict[str, dict[str, str]] = {
     "indicator": {
         "indicator": "varchar", "name": "varchar", "short_name": "varchar", "kind": "varchar", "theme": "varchar",
         "theme_name": "varchar", "unit": "varchar", "unit_label": "varchar", "decimals": "integer",
-        "direction": "varchar", "sort_order": "integer", "definition": "varchar", "formula": "varchar",
+        "direction": "varchar", "direction_reason": "varchar", "sort_order": "integer", "definition": "varchar",
+        "formula": "varchar",
         "limits": "varchar", "replacement": "varchar", "replacement_note": "varchar",
         "source_note": "varchar", "responsible": "varchar", "year_from": "integer", "year_to": "integer",
         "numerator": "varchar", "denominator": "varchar", "factor": "double", "reported_measure": "varchar",
@@ -44,11 +45,16 @@ TABLES: dict[str, dict[str, str]] = {
         "minimum_denominator": "double", "pooled_years": "integer", "interval": "varchar", "widest_interval": "double",
         "narrow_interval": "double", "widest_relative_interval": "double", "change_relative": "boolean",
         "minimum_population_measure": "varchar", "minimum_population": "double", "is_of_events": "boolean",
+        "is_supply": "boolean",
     },
     "measure": {"measure": "varchar", "universe": "varchar"},
     "basis_measure": {"basis": "varchar", "measure": "varchar", "factor": "double"},
     "age_bound": {"name": "varchar", "year_from": "integer", "year_to": "integer", "age_in_months": "integer"},
     "indicator_break": {"indicator": "varchar", "year": "integer", "reason": "varchar"},
+    "remainder": {
+        "source": "varchar", "geography": "varchar", "level": "varchar", "measure": "varchar",
+        "at_most_percent": "double", "reason": "varchar",
+    },
     "index_composition": {
         "indicator": "varchar", "year_from": "integer", "year_to": "integer", "from_counts": "boolean",
         "component": "varchar", "weight": "double",
@@ -109,6 +115,7 @@ def build(declared: Declarations, output: Path) -> dict[str, int]:
             for indicator in declared.reported_indicators.values()
             for item in indicator.breaks
         ],
+        "remainder": [row for contract in declared.contracts.values() for row in _remainders(contract)],
         "index_composition": [row for indicator in indexes for row in _compositions(indicator)],
         "index_class": [row for indicator in indexes for row in _classes(indicator)],
         "index_exclusion": [row for indicator in indexes for row in _exclusions(indicator)],
@@ -129,6 +136,7 @@ def _region(declared: Declarations) -> dict[str, Any]:
         "region": region.id,
         "finest_level": finest,
         **region.model_dump(include=set(TABLES["region"]) - {"region"}),
+        "supply_level": region.supply_level or region.municipality_level,
     }
 
 
@@ -149,6 +157,7 @@ def _indicator(declared: Declarations, indicator: Indicator) -> dict[str, Any]:
         "minimum_population_measure": minimum.measure if minimum else None,
         "minimum_population": minimum.value if minimum else None,
         **_replacement(declared, indicator),
+        "is_supply": declared.is_supply(indicator),
         "is_of_events": bool(sources) and all(contract.cadence == "event" for contract in sources),
     }
 
@@ -164,6 +173,19 @@ def _replacement(declared: Declarations, indicator: Indicator) -> dict[str, str 
         "replacement": min((rule.name for rule in rules), default=None),
         "replacement_note": " ".join(dict.fromkeys(rule.note for rule in rules)) or None,
     }
+
+
+def _remainders(contract: Contract) -> list[dict[str, Any]]:
+    return [
+        {
+            "source": contract.id,
+            "geography": contract.geography,
+            "measure": measure,
+            **item.model_dump(include={"level", "at_most_percent", "reason"}),
+        }
+        for item in contract.remainders
+        for measure in item.measures
+    ]
 
 
 def _compositions(indicator: Indicator) -> list[dict[str, Any]]:

@@ -181,6 +181,26 @@ def in_words(dimensions: Mapping[str, object]) -> list[str]:
     return [f"{name}={value}" for name, value in sorted(dimensions.items())]
 
 
+class Change(Declared):
+    """What a source counts otherwise from a year on; indicators of these measures have a break then, or a reason."""
+
+    year: int = Field(description="the first year of periods that are counted the new way")
+    measures: list[Identifier] = Field(min_length=1)
+    what: str
+
+
+class Remainder(Declared):
+    """A publisher's totals that do not add up: how many the areas of a level may lack to those above, and why.
+
+    Who lives there is counted above and placed in no area of this level.
+    """
+
+    level: Identifier
+    measures: list[Identifier] = Field(min_length=1)
+    at_most_percent: float = Field(gt=0, le=10, description="of the total, in any period")
+    reason: Annotated[str, Field(min_length=20)]
+
+
 class Contract(Declared):
     """What a department delivers and what must hold for it."""
 
@@ -213,6 +233,8 @@ class Contract(Declared):
     known_bad: list[KnownBad] = Field(default_factory=list, description="files that are never taken, by their hash")
     skip_rows: list[SkipRows] = Field(default_factory=list)
     symbols: list[Symbol] = Field(default_factory=list)
+    changes: list[Change] = Field(default_factory=list)
+    remainders: list[Remainder] = Field(default_factory=list)
     columns: list[Column] = Field(min_length=1)
 
     @model_validator(mode="after")

@@ -5,7 +5,7 @@ Reads and writes nothing.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -17,6 +17,9 @@ class Years(Declared):
 
     from_year: int | None = None
     to_year: int | None = None
+
+    def holds(self, year: int) -> bool:
+        return (self.from_year or year) <= year <= (self.to_year or year)
 
 
 class Reported(Declared):
@@ -114,6 +117,16 @@ class Break(Declared):
     reason: str
 
 
+class Comparable(Declared):
+    """Why values stay comparable although a declared composition, bound or source changes in these years."""
+
+    periods: Years = Years()
+    reason: Annotated[str, Field(min_length=20)]
+
+    def holds_in(self, year: int) -> bool:
+        return self.periods.holds(year)
+
+
 class Reliability(Declared):
     """When the 95 % interval makes a value unreliable; widths are parts of the factor: 0.3 is 30 points.
 
@@ -128,7 +141,15 @@ class Reliability(Declared):
 
 
 class Indicator(Declared):
-    """One row of the catalogue; `kind` says which fields it needs."""
+    """One row of the catalogue; `kind` says which fields it needs.
+
+    `direction` is a verdict on areas, and `neutral` unless it is undisputed in the field that every high value means a
+    need (burden) or none (favourable): `direction_reason` says why. The age, origin and households of residents and the
+    use of help that is offered are none: they are neutral.
+
+    Every change of composition, bounds or source in a year is one of `breaks`, or `comparable` says why it is none. No
+    value is formed across a break.
+    """
 
     id: Identifier
     name: str
@@ -151,6 +172,9 @@ class Indicator(Declared):
     unit_label: str
     decimals: int = Field(ge=0, le=6)
     direction: Literal["burden", "favourable", "neutral"]
+    direction_reason: Annotated[str, Field(min_length=20)] | None = Field(
+        default=None, description="why nobody disputes the direction; may say of a neutral one why it is"
+    )
     sort_order: int
     periods: Years = Years()
     minimum_denominator: int | None = Field(default=None, gt=0, description="below it a value is shown as unreliable")
@@ -162,6 +186,7 @@ class Indicator(Declared):
     )
     reliability: Reliability = Reliability()
     breaks: list[Break] = Field(default_factory=list)
+    comparable: list[Comparable] = Field(default_factory=list)
     definition: str
     formula: str
     limits: str
@@ -215,5 +240,14 @@ class Indicator(Declared):
         if given != needed:
             raise ValueError(
                 f"kind {self.kind} needs {', '.join(sorted(needed))}; found {', '.join(sorted(given)) or 'none'}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def a_verdict_has_a_reason(self) -> Indicator:
+        if self.direction != "neutral" and self.direction_reason is None:
+            raise ValueError(
+                f"direction: {self.direction} needs direction_reason: why it is undisputed that every high value is "
+                "(un)favourable; the age, origin and households of residents and the use of help are neutral"
             )
         return self

@@ -14,6 +14,7 @@ import yaml
 
 from dagster_project import strict_yaml
 from dagster_project.declarations.base import DeclarationError, Mistake
+from dagster_project.declarations.continuity import unsaid
 from dagster_project.declarations.contracts import Contract
 from dagster_project.declarations.disclosure import MeasureRelation, parsed_relation
 from dagster_project.declarations.indicators import AgeBound, Indicator
@@ -72,8 +73,9 @@ def load(project: Project, region: str) -> Declarations:
         value_sums(project, contracts),
         sharing,
         participation,
+        bounds_of(project),
     )
-    mistakes = unresolved(project, declarations)
+    mistakes = unresolved(project, declarations) or unsaid(declarations)
     if mistakes:
         raise DeclarationError(mistakes)
     return declarations
@@ -149,6 +151,26 @@ def value_sums(project: Project, sources: Collection[str]) -> dict[str, str]:
             for name in sorted({*declared, *declared.values()} - known):
                 raise DeclarationError([Mistake(file, "config.meta.value_sums", f"{name} is no measure of this model")])
             found |= declared
+    return found
+
+
+def bounds_of(project: Project) -> dict[str, tuple[str, ...]]:
+    """The age bounds that measures are counted by, as the observation models declare under config.meta.age_bounds.
+
+    Raises `DeclarationError` where one is no measure of the model.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for file, _, models in _observation_models(project):
+        known = set(_measures(file, _measure_columns(models)))
+        for model in models:
+            declared = model.get("config", {}).get("meta", {}).get("age_bounds", {})
+            for bound, measures in declared.items():
+                unknown = sorted(set(measures) - known)
+                if unknown:
+                    why = f"{', '.join(unknown)} is no measure of this model"
+                    raise DeclarationError([Mistake(file, f"config.meta.age_bounds.{bound}", why)])
+                for measure in measures:
+                    found[measure] = (*found.get(measure, ()), bound)
     return found
 
 

@@ -41,6 +41,7 @@ class Declarations:
     value_sums: dict[str, str] = field(default_factory=dict)
     sharing: Sharing | None = None
     participation: dict[str, Participation] = field(default_factory=dict)
+    bounds_of: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def all_public(self) -> bool:
@@ -63,6 +64,14 @@ class Declarations:
         """The indicators the region chose to report, else all; what its sources do not allow has no values."""
         chosen = self.indicators if self.region.indicators is None else self.region.indicators
         return {name: self.indicators[name] for name in chosen if name in self.indicators}
+
+    def is_supply(self, indicator: Indicator) -> bool:
+        """Whether it relates what stands at a site to who lives around it: fit only where the two belong together."""
+
+        def abouts(measure: str | None) -> set[str]:
+            return {self.contracts[name].about for name in self.sources_of.get(measure or "", ())}
+
+        return "site" in abouts(indicator.numerator) and "residence" in abouts(indicator.denominator)
 
     @property
     def geography(self) -> Geography:

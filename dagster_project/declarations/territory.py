@@ -212,6 +212,11 @@ class Region(Declared):
     region_sender_public_keys: list[PublicKey] = Field(default_factory=list, description="of their packages")
     disclosure: Disclosure = Disclosure()
     population: Identifier = Field(description="measure shown as an area's population")
+    supply_level: Identifier | None = Field(
+        default=None,
+        description="the finest level on which places at a site and the residents around it belong together; the level "
+        "of municipalities where left out",
+    )
     indicators: list[Identifier] | None = Field(
         default=None, min_length=1, description="what the region reports; all that its sources allow where left out"
     )
