@@ -3,7 +3,8 @@
 Reads  expectations/*.yml (as loaded declarations); raw/ and geography/ at gate 1; a folder of marts at gate 2.
 Writes judged/delivery.parquet (every delivery, whether it is in force) and judged/finding.parquet at gate 1.
 
-A frame names its rows by keys that hold nothing personal; a finding carries keys and counts, never values.
+A frame names its rows by keys that hold nothing personal; a finding carries keys and counts, never values, but what a
+frame of gate 2 itself words in a column `note`: of numbers that are published beside it.
 """
 
 from __future__ import annotations
@@ -376,13 +377,16 @@ def _judge(connection: duckdb.DuckDBPyConnection, suite: Suite, check: Check, su
     try:
         frame = connection.execute(check.frame).df()
         success, failing, keys, problem = _validated(frame, check)
+        notes = _notes(frame, check) if suite.gate == 2 else {}
     except Exception as error:  # whatever keeps a check from being made closes the gate and must not end the run
-        success, failing, keys, problem = False, 0, [], BROKEN_CHECK
+        success, failing, keys, problem, notes = False, 0, [], BROKEN_CHECK, {}
         details = str(error)
     if success:
-        message = "In Ordnung."
+        tolerated = [f"{name} ({note})" for name, note in notes.items()]
+        message = f"In Ordnung. Geduldet: {_listed(tolerated)}." if tolerated else "In Ordnung."
     else:
-        message = f"{check.why} {problem or f'Betroffen: {_listed([_named(key) for key in keys], failing)}.'}"
+        named = [f"{name} ({notes[name]})" if name in notes else name for name in map(_named, keys)]
+        message = f"{check.why} {problem or f'Betroffen: {_listed(named, failing)}.'}"
     decides_by_row = suite.gate == 1 and bool(keys) and "delivery" in check.keys
     return Finding(
         gate=suite.gate,
@@ -425,6 +429,14 @@ def _validated(frame: pd.DataFrame, check: Check) -> tuple[bool, int, list[dict[
     rows = result.result.get("unexpected_index_list") or []
     keys = sorted(({name: str(row[name]) for name in check.keys} for row in rows), key=lambda key: list(key.values()))
     return bool(result.success), result.result.get("unexpected_count", 0 if result.success else 1), keys, None
+
+
+def _notes(frame: pd.DataFrame, check: Check) -> dict[str, str]:
+    """What a frame says about single rows, by how the row is named."""
+    if "note" not in frame:
+        return {}
+    rows = frame[frame["note"].notna()].to_dict("records")
+    return dict(sorted((_named({name: str(row[name]) for name in check.keys}), str(row["note"])) for row in rows))
 
 
 def _expectation_class(kind: str) -> Any:
