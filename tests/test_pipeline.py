@@ -263,6 +263,14 @@ def test_no_file_of_a_release_names_a_folder_of_this_machine(first_run: Place) -
             assert str(first_run.root).encode() not in path.read_bytes(), path
 
 
+def test_no_number_of_a_release_is_minus_zero(first_run: Place) -> None:
+    for path in sorted((first_run.data.current / "parquet").glob("*.parquet")):
+        for column, kind, *_ in duckdb.sql(f"describe from '{path}'").fetchall():
+            if kind == "DOUBLE":
+                found = duckdb.sql(f"select 1 from '{path}' where {column} = 0 and cast({column} as varchar) like '-%'")
+                assert not found.fetchall(), (path.stem, column)
+
+
 def test_all_unit_tests_of_the_models_pass(place: Place) -> None:
     declared = declarations.load(place.town.project, REGION)
     with place.chosen():

@@ -87,7 +87,7 @@ def connection() -> duckdb.DuckDBPyConnection:
         """
         create table protected_indicator_value (geography text, edition text, level text, area text, period text,
             reference_date date, indicator text, value double, status text, numerator double, denominator double,
-            ci_low double, ci_high double);
+            ci_low double, ci_high double, conversion_class text);
         create table indicator (indicator text, kind text, pooled_years int, factor double);
         create table indicator_break (indicator text, year int);
         create table area (geography text, edition text, level text, area text, parent_level text, area_type text,
@@ -109,7 +109,7 @@ def add(connection: duckdb.DuckDBPyConnection, area: str, row: Row, status: str 
     said = status or ("missing" if value is None else "published")
     low, high = other.get("interval", (None, None))
     connection.execute(
-        "insert into protected_indicator_value values ('g', 'e', ?, ?, ?, ?, 'quote', ?, ?, 10, 100, ?, ?)",
+        "insert into protected_indicator_value values ('g', 'e', ?, ?, ?, ?, 'quote', ?, ?, 10, 100, ?, ?, null)",
         [other.get("level", "ort"), area, period, day, value, said, low, high],
     )
 
@@ -145,14 +145,15 @@ def test_a_trend_ends_with_the_last_reliable_value(connection: duckdb.DuckDBPyCo
     ("own", "whole", "significance", "reason"),
     [
         ("published", "published", "above", None),
-        ("estimated", "published", "above", None),
+        ("estimated", "published", None, "estimated_value"),
+        ("published", "estimated", None, "estimated_comparator"),
         ("unreliable", "published", None, "unreliable_value"),
         ("published", "unreliable", None, "unreliable_comparator"),
         ("suppressed", "published", None, "no_value"),
         ("published", "missing", None, "no_comparator_value"),
     ],
 )
-def test_an_unreliable_value_has_no_verdict(
+def test_an_unreliable_or_estimated_value_has_no_verdict(
     connection: duckdb.DuckDBPyConnection, own: str, whole: str, significance: str | None, reason: str | None
 ) -> None:
     hidden = ("suppressed", "missing")

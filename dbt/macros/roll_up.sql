@@ -1,9 +1,11 @@
 {#
     Counts on every level, from a relation of counts on the levels they were delivered on
-    (geography, edition, level, area, period, reference_date, measure, value).
+    (geography, edition, level, area, period, reference_date, measure, value, status).
 
     Every valid area of a delivered level is expected. An area takes the delivery of its own level; else the sum
-    of the nearest finer delivered level, complete ones first. A sum with a missing part is missing, and says so.
+    of the nearest finer delivered level, complete ones first. A sum with a missing part is missing, and says so; a sum
+    with an estimated part is estimated, but where what is estimated are parts of municipalities and the sum is of whole
+    ones: what an office estimates for the parts of its municipality is exact for the whole of it.
 #}
 {% macro roll_up(counts) %}
 with counted as (
@@ -30,12 +32,30 @@ ancestor as (
 
 ),
 
+municipality_rank as (
+
+    select distinct area.geography, area.edition, area.level_rank
+    from {{ source('geography', 'area') }} as area
+    inner join {{ source('catalogue', 'region') }} as region
+        on area.geography = region.geography
+        and area.level = region.municipality_level
+
+),
+
+level_rank as (
+
+    select distinct geography, edition, level, level_rank
+    from {{ source('geography', 'area') }}
+
+),
+
 candidate as (
 
     select
         {{ area_keys('expected', level='ancestor.ancestor_level', area='ancestor.ancestor') }},
         expected.measure,
         ancestor.level_rank as delivered_rank,
+        {{ worst_status('counted.status') }} as status,
         count(*) as parts,
         count(counted.value) as parts_with_value,
         count(counted.area) as parts_delivered,
@@ -69,16 +89,28 @@ ranked as (
 )
 
 select
-    {{ area_keys() }},
-    measure,
-    case when parts = parts_with_value then total end as value,
-    case when parts = parts_with_value then 'reported' else 'missing' end as status,
+    {{ area_keys('ranked') }},
+    ranked.measure,
+    case when ranked.parts = ranked.parts_with_value then ranked.total end as value,
     case
-        when parts = parts_with_value then null
-        when parts_delivered = 0 then 'not_delivered'
-        when parts = 1 then 'missing_in_source'
+        when ranked.parts != ranked.parts_with_value then 'missing'
+        when ranked.delivered_rank < municipality_rank.level_rank
+            and level_rank.level_rank >= municipality_rank.level_rank then 'reported'
+        else ranked.status
+    end as status,
+    case
+        when ranked.parts = ranked.parts_with_value then null
+        when ranked.parts_delivered = 0 then 'not_delivered'
+        when ranked.parts = 1 then 'missing_in_source'
         else 'incomplete_parts'
     end as reason
 from ranked
-where preference = 1
+left join level_rank
+    on ranked.geography = level_rank.geography
+    and ranked.edition = level_rank.edition
+    and ranked.level = level_rank.level
+left join municipality_rank
+    on ranked.geography = municipality_rank.geography
+    and ranked.edition = municipality_rank.edition
+where ranked.preference = 1
 {% endmacro %}

@@ -146,8 +146,8 @@ select
     source_geography,
     source_edition,
     source_level,
-    case when parts_without_value = 0 then round(value, 6) end as value,
-    case when parts_without_value = 0 then 'reported' else 'missing' end as status,
+    case when parts_without_value = 0 then {{ rounded('value', 6) }} end as value,
+    case when parts_without_value > 0 then 'missing' when conversion_class > 'A' then 'estimated' else 'reported' end as status,
     case
         when parts_without_value > 0 then case when parts_with_value = 0 then 'not_delivered' else 'incomplete_parts' end
     end as reason,

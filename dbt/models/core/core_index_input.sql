@@ -52,6 +52,7 @@ input as (
             else component_value.value
         end as input,
         component_value.conversion_class,
+        component_value.status,
         indicator.minimum_population,
         population.value as population,
         exclusion.area is not null as is_excluded

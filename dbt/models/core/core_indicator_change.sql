@@ -1,4 +1,4 @@
--- kind change: an indicator against itself some years before
+-- kind change: an indicator against itself some years before, unless its series breaks between the two
 with indicator as (
 
     select * from {{ source('catalogue', 'indicator') }}
@@ -9,6 +9,12 @@ with indicator as (
 direct as (
 
     select * from {{ ref('core_indicator_direct') }}
+
+),
+
+indicator_break as (
+
+    select * from {{ source('catalogue', 'indicator_break') }}
 
 ),
 
@@ -28,6 +34,14 @@ paired as (
         later.value as later_value,
         earlier.value as earlier_value,
         {{ worse_class('later.conversion_class', 'earlier.conversion_class') }} as conversion_class,
+        {{ worse_status('later.status', 'earlier.status') }} as status,
+        exists (
+            select 1 from indicator_break
+            where indicator_break.indicator = later.indicator
+                and indicator_break.year <= {{ period_year('later.period') }}
+                and indicator_break.year > {{ period_year('later.period') }} - indicator.change_years
+        ) as crosses_break,
+        later.status as later_status,
         coalesce(
             later.reason,
             case when delivered_period.indicator is null then 'too_few_years' end,
@@ -56,6 +70,7 @@ compared as (
     select
         *,
         case
+            when crosses_break then null
             when change_relative then 100.0 * (later_value - earlier_value) / nullif(earlier_value, 0)
             else later_value - earlier_value
         end as value
@@ -73,13 +88,16 @@ select
     cast(null as double) as ci_low,
     cast(null as double) as ci_high,
     case
-        when value is not null then 'reported'
+        when value is not null then status
+        when crosses_break or later_status = 'not_applicable' then 'not_applicable'
         when change_relative and earlier_value = 0 then 'not_applicable'
         else 'missing'
     end as status,
     case
-        when value is null
-            then case when change_relative and earlier_value = 0 then 'denominator_zero' else reason end
+        when value is not null then null
+        when crosses_break then 'break_in_series'
+        when change_relative and earlier_value = 0 then 'denominator_zero'
+        else reason
     end as reason,
     conversion_class
 from compared

@@ -66,6 +66,7 @@ paired as (
         and {{ same_cell('expected', 'share') }}
     left join counted as earlier
         on share_indicator.denominator = earlier.measure
+        and earlier.status = 'reported'
         and {{ same_area('expected', 'earlier') }}
         and {{ years_before('expected.reference_date', 'indicator.change_years') }} = earlier.reference_date
 

@@ -35,7 +35,9 @@ combined as (
         observation.status as reported_status,
         recovered.value as numerator,
         denominator.value as denominator,
-        recovered.reason
+        recovered.reason,
+        denominator.status as denominator_status,
+        denominator.conversion_class
     from indicator
     inner join recovered
         on indicator.reported_measure = recovered.measure
@@ -76,7 +78,11 @@ select
     denominator,
     case when value is not null then {{ wilson_bound('numerator', 'denominator', 'factor', '-') }} end as ci_low,
     case when value is not null then {{ wilson_bound('numerator', 'denominator', 'factor', '+') }} end as ci_high,
-    case when value is not null then 'reported' when was_reported then reported_status else 'missing' end as status,
+    case
+        when was_reported then reported_status
+        when value is not null then {{ worse_status('denominator_status', 'denominator_status') }}
+        else 'missing'
+    end as status,
     case when value is null then case when was_reported then 'missing_in_source' else reason end end as reason,
-    cast(null as varchar) as conversion_class
+    case when not was_reported then conversion_class end as conversion_class
 from chosen

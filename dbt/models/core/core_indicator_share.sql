@@ -1,5 +1,7 @@
 -- kinds share and rate: numerator by denominator of the same reference date, summed over several years where the
--- declaration pools rare events; few people in the denominator or a wide interval make a value unreliable
+-- declaration pools rare events, unless the series breaks between them; few people in the denominator or a wide interval
+-- make a value unreliable. What stands at a site is set beside the residents, and related to them only on the levels on
+-- which the two belong together.
 with indicator as (
 
     select * from {{ source('catalogue', 'indicator') }}
@@ -10,6 +12,29 @@ with indicator as (
 counted as (
 
     select * from {{ ref('core_shown_count') }}
+
+),
+
+indicator_break as (
+
+    select * from {{ source('catalogue', 'indicator_break') }}
+
+),
+
+level as (
+
+    select distinct geography, edition, level, level_rank
+    from {{ source('geography', 'area') }}
+
+),
+
+supply_level as (
+
+    select level.geography, level.edition, level.level_rank
+    from level
+    inner join {{ source('catalogue', 'region') }} as region
+        on level.geography = region.geography
+        and level.level = region.supply_level
 
 ),
 
@@ -37,7 +62,8 @@ paired as (
                 when count(denominator.area) < count(*) then 'not_delivered'
             end
         ) as reason,
-        max({{ worse_class('numerator.conversion_class', 'denominator.conversion_class') }}) as conversion_class
+        max({{ worse_class('numerator.conversion_class', 'denominator.conversion_class') }}) as conversion_class,
+        {{ worst_status(worse_status('numerator.status', 'denominator.status')) }} as status
     from delivered_indicator as indicator
     inner join counted as latest
         on indicator.numerator = latest.measure
@@ -54,20 +80,24 @@ paired as (
 
 ),
 
--- parts and wholes that were carried over apart may disagree by a little: a part is never more than its whole
+-- parts and wholes that were carried over or estimated apart may disagree by a little: a part is never more than its
+-- whole
 counted_part as (
 
     select
         {{ area_keys('paired') }},
         paired.indicator,
         case
-            when indicator.kind = 'share' and paired.conversion_class is not null and paired.numerator > paired.denominator
+            when indicator.kind = 'share'
+                and (paired.conversion_class is not null or paired.status = 'estimated')
+                and paired.numerator > paired.denominator
                 then paired.denominator
             else paired.numerator
         end as numerator,
         paired.denominator,
         paired.reason,
-        paired.conversion_class
+        paired.conversion_class,
+        paired.status
     from paired
     inner join delivered_indicator as indicator on paired.indicator = indicator.indicator
 
@@ -77,6 +107,13 @@ divided as (
 
     select
         counted_part.*,
+        indicator.is_supply and coalesce(level.level_rank < supply_level.level_rank, true) as is_apart,
+        exists (
+            select 1 from indicator_break
+            where indicator_break.indicator = counted_part.indicator
+                and indicator_break.year <= {{ period_year('counted_part.period') }}
+                and indicator_break.year > {{ period_year('counted_part.period') }} - (indicator.pooled_years - 1)
+        ) as crosses_break,
         indicator.minimum_denominator,
         indicator.widest_interval,
         indicator.narrow_interval,
@@ -86,6 +123,24 @@ divided as (
         {{ interval_bound('indicator.interval', 'counted_part.numerator', 'counted_part.denominator', 'indicator.factor', '+') }} as ci_high
     from counted_part
     inner join delivered_indicator as indicator on counted_part.indicator = indicator.indicator
+    inner join level
+        on counted_part.geography = level.geography
+        and counted_part.edition = level.edition
+        and counted_part.level = level.level
+    left join supply_level
+        on counted_part.geography = supply_level.geography
+        and counted_part.edition = supply_level.edition
+
+),
+
+formed as (
+
+    select
+        {{ area_keys() }},
+        indicator, numerator, denominator, minimum_denominator, widest_interval, narrow_interval,
+        widest_relative_interval, ci_low, ci_high, reason, conversion_class, status, is_apart, crosses_break,
+        case when not is_apart and not crosses_break then value end as value
+    from divided
 
 )
 
@@ -100,11 +155,18 @@ select
     case when value is not null then ci_high end as ci_high,
     case
         when value is not null and denominator < minimum_denominator then 'unreliable'
-        when value is not null and {{ is_too_wide('value', 'ci_low', 'ci_high', 'divided') }} then 'unreliable'
-        when value is not null then 'reported'
+        when value is not null and {{ is_too_wide('value', 'ci_low', 'ci_high', 'formed') }} then 'unreliable'
+        when value is not null then formed.status
+        when (is_apart or crosses_break) and numerator is not null and denominator is not null then 'not_applicable'
         when denominator = 0 then 'not_applicable'
         else 'missing'
     end as status,
-    case when value is null then case when denominator = 0 then 'denominator_zero' else reason end end as reason,
+    case
+        when value is not null then null
+        when is_apart and numerator is not null and denominator is not null then 'supply_at_a_site'
+        when crosses_break and numerator is not null and denominator is not null then 'break_in_series'
+        when denominator = 0 then 'denominator_zero'
+        else reason
+    end as reason,
     conversion_class
-from divided
+from formed

@@ -1,5 +1,5 @@
 -- counts of records on every published level: an area without any has none, if all its municipalities delivered; else the
--- count is missing
+-- count is missing. An area that does not exist on that day has no count, unless records lie in it.
 with observation as (
 
     select * from {{ ref('core_observation') }}
@@ -148,6 +148,12 @@ select
         else 'incomplete_parts'
     end as reason
 from coverage
+inner join area on {{ same_area('coverage', 'area') }}
 left join total
     on coverage.measure = total.measure
     and {{ same_cell('coverage', 'total') }}
+where total.total is not null
+    or (
+        coverage.reference_date >= coalesce(area.exists_from, coverage.reference_date)
+        and coverage.reference_date <= coalesce(area.exists_to, coverage.reference_date)
+    )

@@ -1,5 +1,6 @@
 -- numerators behind shares that a source reports ready-made, where share × denominator is an integer
--- within what the printed digits allow; on the levels the share was delivered on
+-- within what the printed digits allow; on the levels the share was delivered on. Of a denominator that is an estimate
+-- itself nothing is recovered: whether the product is an integer would be chance.
 with indicator as (
 
     select * from {{ source('catalogue', 'indicator') }}
@@ -16,6 +17,7 @@ observation as (
 denominator as (
 
     select * from {{ ref('core_count') }}
+    where status = 'reported'
 
 ),
 
@@ -41,5 +43,6 @@ product as (
 
 select
     geography, edition, level, area, period, reference_date, measure,
+    'reported' as status,
     case when abs(numerator - round(numerator)) <= rounding + 0.000000001 then round(numerator) end as value
 from product

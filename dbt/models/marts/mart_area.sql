@@ -20,6 +20,7 @@ population as (
         shown.area,
         shown.reference_date,
         shown.value,
+        shown.status,
         row_number() over (
             partition by shown.geography, shown.edition, shown.level, shown.area
             order by shown.reference_date desc
@@ -53,7 +54,8 @@ select
     area.valid_to,
     area.area_km2,
     area.is_unallocated,
-    area.geometry
+    area.geometry,
+    population.status as population_status
 from area
 left join population
     on {{ same_area('area', 'population') }}

@@ -1,5 +1,6 @@
 -- reads protected_indicator_value; every value beside its municipality, its region and the areas of its type.
--- All of it is formed from values that are shown, so it tells nothing that they do not.
+-- All of it is formed from values that are shown, so it tells nothing that they do not. An interval speaks of chance alone:
+-- where a value or what it is compared with is estimated or unreliable, no difference is called certain.
 with indicator_value as (
 
     select * from {{ ref('protected_indicator_value') }}
@@ -77,6 +78,7 @@ grouped as (
         indicator_value.denominator,
         indicator_value.ci_low,
         indicator_value.ci_high,
+        indicator_value.conversion_class,
         comparator.comparator,
         comparator.comparator_level,
         comparator.comparator_area,
@@ -95,7 +97,10 @@ group_value as (
         geography, edition, level, period, indicator, comparator, comparator_area,
         avg(value) as mean,
         factor * sum(case when value is not null then numerator end)
-            / nullif(sum(case when value is not null then denominator end), 0) as pooled
+            / nullif(sum(case when value is not null then denominator end), 0) as pooled,
+        -- few people in a part are no fault of the whole, but what is estimated in it stays so
+        max(case when status = 'estimated' then 'estimated' end) as estimated,
+        max(case when value is not null then conversion_class end) as conversion_class
     from grouped
     group by geography, edition, level, period, indicator, comparator, comparator_area, factor
 
@@ -120,8 +125,11 @@ compared as (
         end as basis,
         own.value as own,
         own.status as own_status,
+        own.conversion_class as own_class,
         group_value.pooled,
-        group_value.mean
+        group_value.mean,
+        coalesce(group_value.estimated, 'published') as group_status,
+        group_value.conversion_class as group_class
     from grouped
     inner join group_value
         on grouped.geography = group_value.geography
@@ -145,7 +153,9 @@ chosen as (
 
     select
         *,
-        round(case basis when 'own' then own when 'pooled' then pooled else mean end, 9) as comparator_value
+        {{ rounded("case basis when 'own' then own when 'pooled' then pooled else mean end", 9) }} as comparator_value,
+        case when basis = 'own' then own_status else group_status end as comparator_status,
+        case when basis = 'own' then own_class else group_class end as comparator_class
     from compared
 
 ),
@@ -159,7 +169,9 @@ reasoned as (
             when value is null then 'no_value'
             when comparator_value is null then 'no_comparator_value'
             when status = 'unreliable' then 'unreliable_value'
-            when basis = 'own' and own_status = 'unreliable' then 'unreliable_comparator'
+            when comparator_status = 'unreliable' then 'unreliable_comparator'
+            when status = 'estimated' then 'estimated_value'
+            when comparator_status = 'estimated' then 'estimated_comparator'
             when basis = 'mean' or ci_low is null or ci_high is null then 'no_interval'
         end as reason
     from chosen
@@ -173,13 +185,15 @@ select
     comparator_area,
     basis,
     comparator_value,
-    round(value - comparator_value, 9) as difference,
+    {{ rounded('value - comparator_value', 9) }} as difference,
     case
         when reason is not null then null
         when ci_low > comparator_value then 'above'
         when ci_high < comparator_value then 'below'
         else 'similar'
     end as significance,
-    reason
+    reason,
+    case when comparator_value is not null then comparator_status end as comparator_status,
+    case when comparator_value is not null then comparator_class end as comparator_class
 from reasoned
 order by geography, edition, level, area, period, indicator, comparator

@@ -13,6 +13,8 @@ select
     weight,
     z,
     mean,
-    standard_deviation
+    standard_deviation,
+    case status when 'reported' then 'published' else status end as status,
+    conversion_class
 from component
 order by geography, edition, level, area, period, indicator, component

@@ -48,7 +48,11 @@ select
     indicator.source_note,
     indicator.responsible,
     indicator.sort_order,
-    indicator_value.latest_reference_date
+    indicator_value.latest_reference_date,
+    indicator.direction_reason,
+    indicator.is_supply,
+    indicator.factor,
+    indicator.reported_decimals
 from indicator
 inner join indicator_value on indicator.indicator = indicator_value.indicator
 order by indicator.sort_order, indicator.indicator

@@ -37,6 +37,7 @@ step as (
         indicator_value.indicator,
         indicator_value.value,
         indicator_value.status,
+        indicator_value.conversion_class,
         indicator.pooled_years,
         {{ period_year('indicator_value.period') }} < last_break.year as is_before_break,
         {{ month_number('indicator_value.reference_date') }} as month,
@@ -115,7 +116,9 @@ series as (
         min(point.reference_date) as first_day,
         max(point.reference_date) as last_day,
         count(*) as periods,
-        max(point.pooled_years) as pooled_years
+        max(point.pooled_years) as pooled_years,
+        max(case when point.status = 'estimated' then 'estimated' end) as estimated,
+        max(point.conversion_class) as conversion_class
     from point
     group by {{ series_keys('point') }}
 
@@ -165,7 +168,9 @@ tested as (
         series.period_from,
         series.period_to,
         series.periods,
-        round(last_point.value - first_point.value, 9) as change,
+        {{ rounded('last_point.value - first_point.value', 9) }} as change,
+        series.estimated,
+        series.conversion_class,
         case
             when series.pooled_years > 1 then 'overlapping_periods'
             when series.periods < {{ fewest_periods }} and broken.indicator is not null then 'break_in_series'
@@ -201,6 +206,8 @@ select
         when z_score > {{ z }} and score < 0 then 'falling'
         else 'steady'
     end as direction,
-    reason
+    reason,
+    coalesce(estimated, 'published') as status,
+    conversion_class
 from tested
 order by geography, edition, level, area, indicator

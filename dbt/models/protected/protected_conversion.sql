@@ -83,10 +83,10 @@ select
     basis,
     parts,
     conversion_class,
-    round(missing_share, 6) as missing_share,
-    round(coverage, 6) as coverage,
-    case when may_tell_all then round(lower_bound, 6) end as lower_bound,
-    case when may_tell_all then round(upper_bound, 6) end as upper_bound,
-    case when may_tell_all then round(standard_error, 6) end as standard_error,
-    case when may_tell_all then round(split_share, 6) end as split_share
+    {{ rounded('missing_share', 6) }} as missing_share,
+    {{ rounded('coverage', 6) }} as coverage,
+    case when may_tell_all then {{ rounded('lower_bound', 6) }} end as lower_bound,
+    case when may_tell_all then {{ rounded('upper_bound', 6) }} end as upper_bound,
+    case when may_tell_all then {{ rounded('standard_error', 6) }} end as standard_error,
+    case when may_tell_all then {{ rounded('split_share', 6) }} end as split_share
 from shown

@@ -27,5 +27,6 @@ select
     (input - mean) / nullif(standard_deviation, 0) as z,
     mean,
     standard_deviation,
-    conversion_class
+    conversion_class,
+    status
 from described

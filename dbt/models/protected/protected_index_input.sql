@@ -42,6 +42,7 @@ select
     input.component,
     input.weight,
     input.conversion_class,
+    input.status,
     case when hidden_component.area is null then input.input end as input,
     case when hidden_component.area is null then input.reason else 'hidden_input' end as reason
 from input

@@ -25,7 +25,8 @@ summed as (
         {{ area_keys() }},
         indicator,
         {{ complete_sum('weight * z') }} as total,
-        max(conversion_class) as conversion_class
+        max(conversion_class) as conversion_class,
+        {{ worst_status('status') }} as status
     from component
     group by {{ area_keys() }}, indicator
 
@@ -37,6 +38,7 @@ standardised as (
         {{ area_keys() }},
         indicator,
         conversion_class,
+        status,
         (total - avg(total) over (partition by indicator, geography, edition, level, period))
             / nullif(stddev_pop(total) over (partition by indicator, geography, edition, level, period), 0) as value
     from summed
@@ -50,6 +52,7 @@ class_rank as (
         standardised.indicator,
         standardised.value,
         standardised.conversion_class,
+        standardised.status,
         min(class.class_rank) as class_rank
     from standardised
     inner join class
@@ -61,7 +64,7 @@ class_rank as (
         )
     where standardised.value is not null
     group by {{ area_keys('standardised') }}, standardised.indicator, standardised.value,
-        standardised.conversion_class
+        standardised.conversion_class, standardised.status
 
 )
 
@@ -76,7 +79,7 @@ select
     case when not {{ uncertain }} then class.class end as class,
     case
         when {{ uncertain }} then 'missing'
-        when class_rank.value is not null then 'reported'
+        when class_rank.value is not null then class_rank.status
         when input.reason = 'hidden_input' then 'suppressed'
         when input.reason = 'missing_input' then 'missing'
         else 'not_applicable'

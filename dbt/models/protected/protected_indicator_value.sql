@@ -56,8 +56,6 @@ judged as (
         indicator_value.class,
         case
             when hidden.area is not null then 'suppressed'
-            -- what was carried over from other boundaries without any split is exact
-            when indicator_value.status = 'reported' and indicator_value.conversion_class > 'A' then 'estimated'
             when indicator_value.status = 'reported' then 'published'
             else indicator_value.status
         end as status,
@@ -84,13 +82,13 @@ select
     {{ area_keys() }},
     municipality,
     indicator,
-    case when status in ('published', 'estimated', 'unreliable') then round(value, 9) end as value,
+    case when status in ('published', 'estimated', 'unreliable') then {{ rounded('value', 9) }} end as value,
     case when status in ('published', 'estimated', 'unreliable') then class end as class,
     status,
     case when status != 'suppressed' then reason end as reason,
     case when status != 'suppressed' then numerator end as numerator,
     case when status != 'suppressed' then denominator end as denominator,
-    case when status in ('published', 'estimated', 'unreliable') then round(ci_low, 9) end as ci_low,
-    case when status in ('published', 'estimated', 'unreliable') then round(ci_high, 9) end as ci_high,
+    case when status in ('published', 'estimated', 'unreliable') then {{ rounded('ci_low', 9) }} end as ci_low,
+    case when status in ('published', 'estimated', 'unreliable') then {{ rounded('ci_high', 9) }} end as ci_high,
     case when status != 'suppressed' then conversion_class end as conversion_class
 from judged
