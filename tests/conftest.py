@@ -1,16 +1,16 @@
 """What the tests share: the made-up town, Berlin's open data where it is at hand, and a clean environment.
 
-Reads `SOZIALRAUM_BERLIN` (folder of Berlin's open data) and `CI`. Writes into pytest's temporary folders.
+Reads what `capabilities` reads. Writes into pytest's temporary folders.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import kleinstadt as town
 import pytest
+from capabilities import berlin_folder, needed, summary
 from postgres_server import Server, running
 from runs import Outcome, Place, Spawner
 
@@ -22,6 +22,16 @@ LOG_IN_MEMORY = """
 telemetry: {enabled: false}
 event_log_storage: {module: dagster._core.storage.event_log, class: InMemoryEventLogStorage}
 """
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What was missing on this machine is said once, with the package that brings it."""
+    reports = [report for kind in ("skipped", "failed", "error") for report in terminalreporter.stats.get(kind, [])]
+    lines = summary(str(report.longrepr) for report in reports)
+    if lines:
+        terminalreporter.section("not on this machine")
+        for line in lines:
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(autouse=True)
@@ -86,14 +96,8 @@ def second_run(first_run: Place, spawner: Spawner, tmp_path_factory: pytest.Temp
 @pytest.fixture(scope="session")
 def berlin_data() -> Path:
     """Berlin's open data (geo/, ewr/, mss/, …); its tests are skipped without it, but not in CI."""
-    beside = Path(__file__).resolve().parents[2] / "shared" / "data" / "berlin"
-    folder = Path(os.environ.get("SOZIALRAUM_BERLIN", beside))
-    if not (folder / "ewr").is_dir():
-        reason = f"Berlin's open data is not in {folder}; set SOZIALRAUM_BERLIN to its folder"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return folder
+    needed("berlin")
+    return berlin_folder()
 
 
 @pytest.fixture(scope="session")

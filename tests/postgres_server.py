@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
-import pytest
+from capabilities import POSTGRES, needed
 
 SETUP = Path(__file__).parents[1] / "dagster_project" / "postgres" / "setup.sql"
-BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
 DATABASE = "sozialraum"
 # for tests: what is lost in a crash of the machine is lost
 FAST = "-c listen_addresses= -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c jit=off"
@@ -55,18 +54,14 @@ class Server:
 def running() -> Iterator[Server]:
     """Start a server; skips the test where PostgreSQL, PostGIS or its account is missing, but not in CI."""
     root = os.geteuid() == 0
-    if not BINARIES or (root and shutil.which("runuser") is None):
-        reason = "PostgreSQL is not installed: apt-get install postgresql postgresql-15-postgis-3"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+    needed("postgresql", "postgis")
     account = ["runuser", "-u", "postgres", "--"] if root else []  # the server refuses to run as root
     folder = Path(tempfile.mkdtemp(prefix="sozialraum-postgres-"))
     if root:
         shutil.chown(folder, "postgres", "postgres")
 
     def command(program: str, *arguments: str) -> None:
-        full = [*account, str(BINARIES[-1] / program), "-D", str(folder / "data"), *arguments]
+        full = [*account, str(POSTGRES[-1] / program), "-D", str(folder / "data"), *arguments]
         done = subprocess.run(full, capture_output=True, text=True, cwd="/")
         assert done.returncode == 0, done.stderr + done.stdout
 

@@ -21,6 +21,7 @@ import duckdb
 import pytest
 import sqlalchemy
 from bi_release import NOW, declared
+from capabilities import missing, needed
 from hammer import TABLES, VALUES, numbers
 from postgres_server import Server
 
@@ -59,14 +60,11 @@ def run(*command: str, **environment: str) -> str:
     return done.stdout
 
 
-def tool(name: str, package: str) -> str:
+def tool(name: str, capability: str) -> str:
     """The path of a program; skips where it is not installed, but not in CI."""
+    needed(capability)
     path = shutil.which(name)
-    if path is None:
-        reason = f"{name} is not installed: apt-get install {package}"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+    assert path is not None
     return path
 
 
@@ -106,7 +104,7 @@ def test_an_older_duckdb_reads_the_file(data: RegionData, tmp_path: Path) -> Non
     pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--disable-pip-version-check", "--retries", "1"]
     got = subprocess.run([*pip, "--target", str(place), f"duckdb=={OLDEST_DUCKDB}"], capture_output=True, text=True)
     if got.returncode != 0:
-        pytest.skip(f"duckdb {OLDEST_DUCKDB} cannot be had: {got.stderr[-200:]}")
+        missing("registry", got.stderr[-200:])
     code = """if True:
         import duckdb, json, sys
         marts = duckdb.connect(sys.argv[1], read_only=True)
@@ -158,7 +156,7 @@ def test_psql(reader: str, folder: Path) -> None:
 
 def test_odbc(reader: str, postgres: Server, folder: Path, tmp_path: Path) -> None:
     """The way Excel and Power BI come in: a data source, its tables, its columns, a query."""
-    isql = tool("isql", "unixodbc odbc-postgresql")
+    isql = tool("isql", "odbc")
     source = (
         f"[sozialraum]\nDriver=PostgreSQL Unicode\nServername={postgres.folder}\nPort=5432\nDatabase=sozialraum\n"
         "Username=programm\nReadOnly=1\n"
@@ -227,7 +225,7 @@ def test_sqlalchemy_reads_the_file(data: RegionData) -> None:
 
 def test_gdal_sees_layers_with_outlines(postgres: Server, reader: str) -> None:
     """The way QGIS comes in: layers, their coordinate reference system, their features."""
-    ogrinfo = tool("ogrinfo", "gdal-bin")
+    ogrinfo = tool("ogrinfo", "gdal")
     listed = run(ogrinfo, "-so", f"PG:{reader} schemas={SCHEMA}")
     assert "mart_area (Multi Polygon)" in listed
     assert "indicator_map (Multi Polygon)" in listed

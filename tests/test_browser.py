@@ -7,7 +7,6 @@ would. Skipped where there is no Chromium; with CI=true its absence is an error.
 from __future__ import annotations
 
 import csv
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -16,11 +15,11 @@ from typing import Any
 
 import duckdb
 import pytest
+from capabilities import chromium, needed
 from report_marts import EVIL, FORMULA, REPORTS, write_marts
 
 from dagster_project.reports import format_number, render_site
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -34,9 +33,10 @@ PAGE_TYPES = (
     "glossar.html", "lesehilfe.html", "suche.html?q=neustadt",
 )  # fmt: skip
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None and os.environ.get("CI") != "true", reason="no Chromium here: apt-get install chromium"
-)
+
+@pytest.fixture(scope="module", autouse=True)
+def _a_browser() -> None:
+    needed("chromium")
 
 
 @pytest.fixture(scope="module")
@@ -93,9 +93,9 @@ Vorsicht mit **kleinen** Zahlen.
 def browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
-    assert CHROMIUM is not None, "CI needs Chromium: apt-get install chromium"
+    needed("chromium")
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        started = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
         yield started
         started.close()
 

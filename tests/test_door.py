@@ -38,8 +38,9 @@ from schemathesis import GenerationMode
 
 from dagster_project import cli, door
 from dagster_project.declarations.sharing import Sharing
-from dagster_project.door import limits, standing, tokens
-from dagster_project.door.parameters import MOST_FEATURES, MOST_VALUES
+from dagster_project.door import features, limits, standing, tokens
+from dagster_project.door.parameters import MOST_FEATURES, MOST_VALUES, ItemsAsked
+from dagster_project.door.standing import Area
 from dagster_project.settings import region_data
 
 TODAY = date(2026, 3, 1)
@@ -295,6 +296,27 @@ def test_features_are_chosen_by_place_day_and_property(place: Place, query: dict
     assert answer.status == 200
     assert sorted(feature["id"] for feature in answer.json["features"]) == sorted(keys)
     assert answer.json["numberMatched"] == len(keys)
+
+
+@pytest.mark.parametrize(
+    ("box", "touched"),
+    [
+        ("7.1,51.1,7.4,51.4", True),
+        ("7.6,51.6,7.9,51.9", False),  # inside the bounding box of the outline, outside of the outline
+        ("7.5,51.5,8,52", True),  # the corner where both meet
+        ("7.2,51.8,7.2,51.8", True),  # a point
+        ("7.8,51.8,7.8,51.8", False),
+        ("7.8,51.2,7.8,51.9", True),  # a line
+        ("7.55,51.6,-170,51.9", False),  # across the date line
+        ("7.4,51.6,-170,51.9", True),
+        ("170,51,7.05,52", True),
+        ("170,51,6.9,52", False),
+    ],
+)
+def test_a_box_touches_outlines_not_their_bounding_boxes(box: str, touched: bool) -> None:
+    corner = shapely.Polygon([(7, 51), (8, 51), (8, 51.5), (7.5, 51.5), (7.5, 52), (7, 52)])
+    area = Area("viertel", "1", None, {"name": "Eck", "parent": None}, None, None, corner, {})
+    assert features.fits(area, ItemsAsked(bbox=box)) is touched
 
 
 def test_a_feature_has_an_address_whatever_its_key(place: Place) -> None:
@@ -588,7 +610,8 @@ def test_what_is_not_described_is_an_error(place: Place, query: str) -> None:
 @pytest.mark.parametrize(
     "query",
     [
-        "bbox=1,2,3", "bbox=1,2,3,4,5", "bbox=a,b,c,d", "bbox=nan,0,1,1", "bbox=", "bbox=1,2,3,inf", "datetime=gestern",
+        "bbox=1,2,3", "bbox=1,2,3,4,5", "bbox=a,b,c,d",
+        "bbox=6,52,8,51", "bbox=6,51,9,8,52,1", "bbox=nan,0,1,1", "bbox=", "bbox=1,2,3,inf", "datetime=gestern",
         "datetime=2020-13-01", "datetime=2020-01-01/", "datetime=//", "datetime=2020", "bbox-crs=x", "limit=0",
     ],
 )  # fmt: skip

@@ -203,7 +203,15 @@ FAULTY_AREAS: list[tuple[Edit, list[str]]] = [
     (lambda areas: areas.set_geometry(areas.centroid), ["keine Flächen sind", "01010101", "und 19 weitere"]),
     (
         with_outline("01010102", lambda shape: translate(shape, xoff=3)),
-        ["die Flächen", "01010102", "01010103", "überlappen sich", "3000.0 m²"],
+        [
+            "die Flächen",
+            "01010102",
+            "01010103",
+            "überlappen sich",
+            "3.000,0 m²",
+            "1.000.000,0 m²",
+            "„overlap_tolerance_m2: 3001“",
+        ],
     ),
     (
         with_attribute("01010102", key="01010101"),
@@ -260,7 +268,7 @@ def test_types_of_areas_are_those_declared(own_kleinstadt: Kleinstadt, output: P
     declared_otherwise(own_kleinstadt, typed({"Altstadt": "Kern"}))
     message = fault(own_kleinstadt, output)
     assert message.startswith(f"{AREAS}: unbekannte Gebietstypen (Seeviertel) bei ")
-    assert message.endswith("Erklärt sind: Altstadt.")
+    assert message.endswith("Unter „area_types“ erklärt sind: Altstadt.")
 
     names = {"Altstadt": "Kern", "Seeviertel": "Rand"}
     declared_otherwise(own_kleinstadt, typed(names))
@@ -273,7 +281,8 @@ def test_an_area_that_leaves_its_parent_is_named(own_kleinstadt: Kleinstadt, out
     edited(own_kleinstadt, AREAS, with_outline("01010101", lambda shape: shape.union(translate(shape, xoff=-10))))
     message = fault(own_kleinstadt, output)
     assert message.startswith(REGIONS)
-    assert "01010101 ragt 10000.0 m² aus seinem Elterngebiet 010101 heraus (erlaubt: 1.0 m²)" in message
+    assert f"01010101 ({AREAS}) ragt 10.000,0 m² aus seinem Elterngebiet 010101 heraus. Erlaubt: 1,0 m²." in message
+    assert "„nesting_tolerance_m2: 10001“" in message
 
 
 def test_the_declared_tolerances_count(own_kleinstadt: Kleinstadt, output: Path) -> None:
@@ -290,7 +299,7 @@ def test_an_area_without_its_parent_is_named(own_kleinstadt: Kleinstadt, output:
     edited(own_kleinstadt, REGIONS, with_attribute("010101", key="010109"))
     message = fault(own_kleinstadt, output)
     assert message.startswith(REGIONS)
-    assert "das Elterngebiet fehlt auf der Ebene bezirksregion für 01010101, 01010102, 01010103" in message
+    assert "das Elterngebiet fehlt auf der Ebene bezirksregion für 01010101 (Elterngebiet 010101), 01010102" in message
 
 
 def test_a_parent_without_areas_is_named(own_kleinstadt: Kleinstadt, output: Path) -> None:
@@ -301,7 +310,7 @@ def test_a_parent_without_areas_is_named(own_kleinstadt: Kleinstadt, output: Pat
     edited(own_kleinstadt, REGIONS, with_one_more)
     message = fault(own_kleinstadt, output)
     assert message.startswith(REGIONS)
-    assert "kein Gebiet der feineren Ebene liegt in 010109" in message
+    assert f"kein Gebiet der feineren Ebene ({AREAS}) liegt in 010109" in message
 
 
 def test_a_parent_without_areas_is_named_where_outlines_are_dissolved(own_kleinstadt: Kleinstadt, output: Path) -> None:
@@ -360,7 +369,7 @@ def test_a_declared_crs_that_contradicts_the_file_is_named(own_kleinstadt: Klein
 def test_an_unknown_crs_is_named(own_kleinstadt: Kleinstadt, output: Path) -> None:
     (own_kleinstadt.inbox / AREAS).with_suffix(".prj").unlink()
     declare_crs(own_kleinstadt, "EPSG:99999999")
-    assert "EPSG:99999999 ist unbekannt" in fault(own_kleinstadt, output)
+    assert "EPSG:99999999, im Gliederungs-YAML unter „crs“ erklärt, ist unbekannt" in fault(own_kleinstadt, output)
 
 
 def declare_crs(own: Kleinstadt, crs: str) -> None:
@@ -462,7 +471,9 @@ def test_geojson_in_metres_is_refused_with_the_crs_that_fits(own_kleinstadt: Kle
     shapes = gpd.read_file(own_kleinstadt.inbox / AREAS).set_crs(None, allow_override=True)
     (own_kleinstadt.inbox / "geo" / "areas.geojson").write_text(shapes.to_json(), encoding="utf-8")
     layer_of(own_kleinstadt, file="geo/areas.geojson")
-    assert "unter „crs“ erklären: es passt EPSG:25833" in fault(own_kleinstadt, output)
+    message = fault(own_kleinstadt, output)
+    assert "Es passt EPSG:25833" in message or "Es passen EPSG:25833" in message
+    assert "unter „crs“" in message
 
 
 def test_a_ring_that_crosses_itself_is_mended_where_declared(own_kleinstadt: Kleinstadt, output: Path) -> None:
@@ -546,3 +557,90 @@ def test_the_finest_level_cannot_be_dissolved(own_kleinstadt: Kleinstadt, output
         lambda content: content["editions"][0]["layers"]["planungsraum"].update(outline="dissolve"),
     )
     assert "die Ebene planungsraum ist die feinste" in fault(own_kleinstadt, output)
+
+
+# ---------------------------------------------------------------- levels of names alone
+
+
+def stacked(top: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
+    """Three levels above the files that have names and no file: city, county, state."""
+
+    def change(content: dict[str, Any]) -> None:
+        levels = content["levels"]
+        levels[-1]["parent"] = {"prefix": 2}
+        levels.append({"id": "kreis", "name": "Kreis", "plural": "Kreise", "key": r"\d{2}", **top})
+        levels.append({"id": "land", "name": "Land", "plural": "Länder", "key": "L"})
+        for edition in content["editions"]:
+            edition["layers"]["kreis"] = {"outline": "dissolve", "names": {town.MUNICIPALITY[:2]: "Kreis"}}
+            edition["layers"]["land"] = {"outline": "dissolve", "names": {"L": "Land"}}
+
+    return change
+
+
+def test_levels_of_names_alone_keep_their_parents_however_many_stack(own_kleinstadt: Kleinstadt, output: Path) -> None:
+    declared_otherwise(own_kleinstadt, stacked({"parent": {"constant": "L"}}))
+    build(own_kleinstadt, output)
+    areas = table(output).query("edition == '2021'").set_index("level")
+    assert areas.loc["stadt", ["area", "parent"]].tolist() == [town.MUNICIPALITY, town.MUNICIPALITY[:2]]
+    assert areas.loc["kreis", ["area", "parent"]].tolist() == [town.MUNICIPALITY[:2], "L"]
+    assert areas.loc["land", "area_km2"] == areas.loc["stadt", "area_km2"] == 24
+    chain = table(output, "area_ancestor").query("edition == '2021' and level == 'bezirk'")
+    assert set(chain["ancestor_level"]) == {"bezirk", "stadt", "kreis", "land"}
+
+
+@pytest.mark.parametrize(
+    ("parent", "words"), [({"attribute": "x"}, "declare prefix or constant"), ({"within": True}, "are dissolved from")]
+)
+def test_names_alone_have_no_attributes_and_no_outlines_to_find_a_parent_by(
+    own_kleinstadt: Kleinstadt, parent: dict[str, Any], words: str
+) -> None:
+    declared_otherwise(own_kleinstadt, stacked({"parent": parent}))
+    with pytest.raises(declarations.DeclarationError, match=words):
+        declarations.load(own_kleinstadt.project, town.REGION)
+
+
+@pytest.mark.parametrize(
+    ("edition", "life", "words"),
+    [
+        ({"valid_from": "2021-01-01"}, {}, "valid_from 2021-01-01 is after valid_to 2020-12-31"),
+        ({}, {"valid_from": "2019-01-01", "valid_to": "2018-12-31"}, "is after valid_to 2018-12-31"),
+        ({}, {"valid_from": "2021-01-01"}, f"{town.NEW_AREA} exists on no day of the edition"),
+        ({}, {"valid_to": "2000-12-31"}, f"{town.NEW_AREA} exists on no day of the edition"),
+    ],
+)
+def test_what_exists_on_no_day_is_a_wrong_declaration(
+    own_kleinstadt: Kleinstadt, edition: dict[str, str], life: dict[str, str], words: str
+) -> None:
+    def change(content: dict[str, Any]) -> None:
+        content["editions"][0].update(edition)
+        if life:
+            content["editions"][0]["areas"] = {town.NEW_AREA: life}
+
+    declared_otherwise(own_kleinstadt, change)
+    with pytest.raises(declarations.DeclarationError, match=words):
+        declarations.load(own_kleinstadt.project, town.REGION)
+
+
+def test_an_area_that_ends_within_an_edition_says_so(own_kleinstadt: Kleinstadt, output: Path) -> None:
+    lives = {town.NEW_AREA: {"valid_from": "2019-01-01", "valid_to": "2019-12-31"}}
+    declared_otherwise(own_kleinstadt, lambda content: content["editions"][0].update(areas=lives))
+    build(own_kleinstadt, output)
+    areas = table(output).query("edition == '2006'").set_index("area")
+    columns = ["valid_from", "valid_to", "exists_from", "exists_to"]
+    assert areas.loc[town.NEW_AREA, columns].astype(str).str[:10].tolist() == ["2019-01-01", "2019-12-31"] * 2
+    assert areas.drop(town.NEW_AREA)[["exists_from", "exists_to"]].isna().all(axis=None)
+
+
+@pytest.mark.parametrize(
+    "ring", [[[13.4, 52.5], [13.5, 52.5], [13.5, 52.6], [13.4, 52.6]], [[13.4, 52.5], [13.5, 52.5]]]
+)
+def test_an_unreadable_outline_is_named_not_the_whole_file(
+    own_kleinstadt: Kleinstadt, output: Path, ring: list[list[float]]
+) -> None:
+    shapes = json.loads(gpd.read_file(own_kleinstadt.inbox / AREAS).to_crs("EPSG:4326").to_json())
+    shapes["features"][4]["geometry"] = {"type": "Polygon", "coordinates": [ring]}
+    (own_kleinstadt.inbox / "geo" / "areas.geojson").write_text(json.dumps(shapes), encoding="utf-8")
+    layer_of(own_kleinstadt, file="geo/areas.geojson")
+    message = fault(own_kleinstadt, output)
+    assert message.startswith("geo/areas.geojson: nicht lesbar ist die Geometrie von 01010202 (5. Fläche der Datei)")
+    assert "jeder Ring braucht mindestens vier Punkte" in message

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import zlib
@@ -12,9 +11,10 @@ from typing import Any
 
 import duckdb
 import pytest
+from capabilities import needed
 from report_marts import EVIL, INDICATORS, INJECTION, REPORT_LINK, REPORTS, STATUSES, TABLES, Page, write_marts
 
-from dagster_project.reports import PageError, charts, format_number, format_period, paged, render_site, safe_file_name
+from dagster_project.reports import PageError, charts, format_number, format_period, render_site, safe_file_name
 from dagster_project.reports.kit import breakable
 from dagster_project.reports.maps import colour, palette, quantile_breaks
 from dagster_project.reports.measures import Measure
@@ -271,8 +271,8 @@ def test_sources_speak_german_and_fold_their_deliveries(site: Path) -> None:
     assert "31.12.2018" in page
 
 
-@pytest.mark.skipif(not paged.possible() and os.environ.get("CI") != "true", reason="no Pango here")
 def test_the_document_is_also_a_pdf_with_bookmarks_and_tags(site: Path) -> None:
+    needed("pango")
     html = (site / "basisbericht.html").read_text(encoding="utf-8")
     assert 'href="basisbericht.pdf"' in html
     pdf = (site / "basisbericht.pdf").read_bytes()

@@ -53,6 +53,7 @@ class Points(Declared):
     """A set of support points in files of one coordinate system.
 
     A point that lies in no area of a geography belongs to the nearest one within `within_metres`, else to none.
+    `inside_percent` of the points at least lie in areas of the region; less where the files cover more than the region.
     `cell_metres`: a point is the middle of a square cell, over which its weights are spread evenly.
     """
 
@@ -62,6 +63,7 @@ class Points(Declared):
     crs: Annotated[str, Field(pattern=r"^EPSG:\d+$")]
     files: list[PointFile] = Field(min_length=1)
     within_metres: float = Field(default=0.0, ge=0)
+    inside_percent: float = Field(default=50.0, ge=0, le=100)
     cell_metres: float | None = Field(default=None, gt=0)
     totals: Totals | None = None
 

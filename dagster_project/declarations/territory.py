@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from dagster_project.declarations.base import Declared, Encoding, Identifier, Scalar, compiled, unique
+from dagster_project.declarations.base import Declared, Delimiter, Encoding, Identifier, Scalar, compiled, unique
 from dagster_project.declarations.disclosure import Disclosure
 from dagster_project.declarations.support import Support
 
@@ -71,7 +71,13 @@ class Layer(Declared):
     """Where one level of one edition comes from: a file, or the union of the level below."""
 
     file: str | None = None
-    crs: str | None = Field(default=None, description="only where the file states none")
+    crs: str | None = Field(default=None, description="only where the file states none, or wrong_crs")
+    wrong_crs: str | None = Field(
+        default=None, description="what the file states by mistake; crs then names the right one"
+    )
+    axis_order: Literal["east_north", "north_east"] = Field(
+        default="east_north", description="north_east: the file writes the northing, or the latitude, first"
+    )
     encoding: Encoding | None = Field(
         default=None, description="of the attributes, where the file states none or a wrong one"
     )
@@ -101,6 +107,8 @@ class Layer(Declared):
             raise ValueError("a layer with a file needs key and name, the attributes that hold them")
         if self.file is None and self.outline == "file":
             raise ValueError("a layer without a file needs outline: dissolve")
+        if self.wrong_crs is not None and self.crs is None:
+            raise ValueError("wrong_crs needs crs, the right one")
         return self
 
 
@@ -110,9 +118,19 @@ class Lifetime(Declared):
     valid_from: date | None = None
     valid_to: date | None = None
 
+    @model_validator(mode="after")
+    def in_order(self) -> Lifetime:
+        _in_order(self.valid_from, self.valid_to)
+        return self
+
 
 class Edition(Declared):
-    """One state of the boundaries."""
+    """One state of the boundaries.
+
+    `area_tolerance_percent`: how far a municipality's area may be from its declared `area_km2`.
+    `common_ground_percent`: this edition and the one the region reports on must share that much of the smaller of
+    both; 0 where they need not meet.
+    """
 
     id: Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]+$")]
     title: str
@@ -120,8 +138,22 @@ class Edition(Declared):
     valid_to: date | None = None
     overlap_tolerance_m2: float = 1.0
     nesting_tolerance_m2: float = 1.0
+    area_tolerance_percent: float = Field(default=2.0, gt=0)
+    common_ground_percent: float = Field(default=90.0, ge=0, le=100)
     layers: dict[str, Layer]
     areas: dict[str, Lifetime] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def in_order(self) -> Edition:
+        _in_order(self.valid_from, self.valid_to)
+        for key, life in self.areas.items():
+            try:
+                _in_order(life.valid_from or self.valid_from, life.valid_to or self.valid_to)
+                _in_order(self.valid_from, life.valid_to)
+                _in_order(life.valid_from, self.valid_to)
+            except ValueError as error:
+                raise ValueError(f"areas: {key} exists on no day of the edition: {error}") from error
+        return self
 
 
 class StreetRegister(Declared):
@@ -132,7 +164,7 @@ class StreetRegister(Declared):
     """
 
     file: str
-    delimiter: str = ";"
+    delimiter: Delimiter = ";"
     encoding: Encoding = "utf-8"
     columns: dict[
         Literal["ags", "street_key", "number_from", "suffix_from", "number_to", "suffix_to", "side", "area"], str
@@ -179,7 +211,32 @@ class Geography(Declared):
                 raise ValueError(f"level {level.id}: parent is missing (only the coarsest level has none)")
         if self.levels[-1].parent is not None:
             raise ValueError(f"level {self.levels[-1].id}: the coarsest level has no parent")
+        for edition in self.editions:
+            _parents_can_be_found(self.levels, edition)
         return self
+
+
+def _in_order(first: date | None, last: date | None) -> None:
+    if first is not None and last is not None and first > last:
+        raise ValueError(f"valid_from {first} is after valid_to {last}")
+
+
+def _parents_can_be_found(levels: list[Level], edition: Edition) -> None:
+    """Raises `ValueError` where an area's parent is looked for in what its layer, or the one above, does not have."""
+    for rank, level in enumerate(levels[:-1]):
+        layer, above = edition.layers[level.id], edition.layers[levels[rank + 1].id]
+        assert level.parent is not None
+        if level.parent.attribute is not None and layer.file is None:
+            raise ValueError(
+                f"edition {edition.id}: the layer {level.id} has names and no file, so no attribute "
+                f"{level.parent.attribute} that tells the parent; declare prefix or constant"
+            )
+        if level.parent.within and above.outline == "dissolve":
+            raise ValueError(
+                f"edition {edition.id}: the outlines of {levels[rank + 1].id} are dissolved from {level.id}, so an "
+                "area "
+                f"cannot be found within them; declare prefix, constant or attribute as parent of {level.id}"
+            )
 
 
 def unallocated(municipality: str) -> str:
@@ -193,6 +250,9 @@ PublicKey = Annotated[str, Field(pattern=r"^RW[A-Za-z0-9+/]{54}$")]
 class Municipality(Declared):
     id: str = Field(description="official municipality key, text with leading zeros")
     name: str
+    area_km2: float | None = Field(
+        default=None, gt=0, description="official area; outlines that measure otherwise are refused"
+    )
     public_keys: list[PublicKey] = Field(
         default_factory=list, description="minisign keys, one of which signs its packages; earlier ones stay for theirs"
     )
@@ -204,6 +264,10 @@ class Region(Declared):
     id: Identifier
     name: str
     crs: Annotated[str, Field(pattern=r"^EPSG:\d+$")]
+    extent: tuple[float, float, float, float] | None = Field(
+        default=None,
+        description="west, south, east, north in degrees, which outlines must lie in; its Land where left out",
+    )
     geography: Identifier
     reporting_edition: str
     municipality_level: Identifier

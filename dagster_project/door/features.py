@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import shapely
 from starlette.exceptions import HTTPException
 
 from dagster_project.door.answers import (
@@ -59,7 +60,7 @@ def collection(visit: Visit, level_id: str) -> Collection:
     """Raises `HTTPException` 404 for a level that is not there, or not for this caller."""
     level = _level(visit, level_id)
     areas = _areas(visit, level_id)
-    boxes = list(zip(*(area.box for area in areas), strict=True))
+    boxes = list(zip(*(area.shape.bounds for area in areas), strict=True))
     box = [min(boxes[0]), min(boxes[1]), max(boxes[2]), max(boxes[3])] if boxes else [-180.0, -90.0, 180.0, 90.0]
     starts = [area.valid_from for area in areas if area.valid_from is not None]
     ends = [area.valid_to for area in areas]
@@ -83,7 +84,7 @@ def items(visit: Visit, level_id: str, asked: ItemsAsked) -> dict[str, Any]:
     """The features of one page. Raises `HTTPException`."""
     _level(visit, level_id)
     visit.check_release(asked)
-    chosen = [area for area in _areas(visit, level_id) if _fits(area, asked)]
+    chosen = [area for area in _areas(visit, level_id) if fits(area, asked)]
     page = chosen[asked.offset : asked.offset + min(asked.limit, MOST_FEATURES)]
     links = visit.page_links(asked, len(chosen), len(page), "collections", level_id, "items", kind=GEOJSON)
     return {
@@ -121,7 +122,7 @@ def _areas(visit: Visit, level_id: str) -> list[Area]:
     return [area for area in visit.standing.areas if area.level == level_id and visit.may_see(area)]
 
 
-def _fits(area: Area, asked: ItemsAsked) -> bool:
+def fits(area: Area, asked: ItemsAsked) -> bool:
     named = (
         (asked.area, area.key),
         (asked.name, area.properties["name"]),
@@ -134,16 +135,14 @@ def _fits(area: Area, asked: ItemsAsked) -> bool:
         first, last = asked.days
         if str(area.valid_to or LAST_DAY) < first or str(area.valid_from or FIRST_DAY) > last:
             return False
-    return asked.box is None or _touches(area.box, asked.box)
+    return asked.box is None or any(area.shape.intersects(part) for part in _parts(asked.box))
 
 
-def _touches(area: tuple[float, ...], box: tuple[float, ...]) -> bool:
+def _parts(box: tuple[float, float, float, float]) -> list[shapely.Geometry]:
+    """A box as geometry, or two where it lies across the date line; one without width or height is a line or point."""
     west, south, east, north = box
-    if area[1] > north or area[3] < south:
-        return False
-    if west > east:  # across the date line
-        return area[0] <= east or area[2] >= west
-    return area[0] <= east and area[2] >= west
+    spans = [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
+    return [shapely.MultiPoint([(first, south), (last, north)]).envelope for first, last in spans]
 
 
 def _features(visit: Visit, areas: list[Area], period: str | None) -> list[dict[str, Any]]:

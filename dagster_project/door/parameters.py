@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 NUMBER = r"-?\d{1,12}(\.\d{1,20})?([eE][+-]?\d{1,2})?"
 BOX = rf"^{NUMBER}(,{NUMBER}){{3}}((,{NUMBER}){{2}})?$"
@@ -50,6 +50,17 @@ class ItemsAsked(Page):
     name: Key | None = Field(None, description="name of the area")
     municipality: Key | None = Field(None, description="key of the municipality")
     parent: Key | None = Field(None, description="key of the area one level up")
+
+    @field_validator("bbox")
+    @classmethod
+    def runs_from_south_to_north(cls, value: str | None) -> str | None:
+        """West may be greater than east, across the date line; south and bottom are never above north and top."""
+        if value is not None:
+            numbers = [float(part) for part in value.split(",")]
+            half = len(numbers) // 2
+            if any(low > high for low, high in zip(numbers[1:half], numbers[half + 1 :], strict=True)):
+                raise ValueError("south is above north")
+        return value
 
     @property
     def box(self) -> tuple[float, float, float, float] | None:

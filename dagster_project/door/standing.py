@@ -37,7 +37,7 @@ class Area:
     properties: dict[str, Any]
     valid_from: date | None
     valid_to: date | None
-    box: tuple[float, float, float, float]
+    shape: shapely.Geometry
     outline: dict[str, Any]
 
 
@@ -84,6 +84,7 @@ class Standing:
             [self.geography, self.edition],
         )
         outlines = _in_degrees([row[5] for row in found], self.crs)
+        shapely.prepare(outlines)
         return [
             Area(
                 level=row[0],
@@ -92,7 +93,7 @@ class Standing:
                 properties=dict(zip(columns, row[6:], strict=True)),
                 valid_from=row[3],
                 valid_to=row[4],
-                box=outline.bounds,
+                shape=outline,
                 outline=json.loads(shapely.to_geojson(outline)),
             )
             for row, outline in zip(found, outlines, strict=True)

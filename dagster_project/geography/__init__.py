@@ -15,7 +15,9 @@ from pyproj import CRS
 from dagster_project.declarations import Geography, Region
 from dagster_project.geography.areas import area_ancestors, edition_areas, with_municipality
 from dagster_project.geography.crosswalk import build as build_crosswalk
-from dagster_project.geography.intake import GeographyError, MissingFile, find_file, missing_files
+from dagster_project.geography.faults import GeographyError
+from dagster_project.geography.intake import MissingFile, find_file, missing_files
+from dagster_project.geography.location import check_location
 from dagster_project.geography.streets import street_ranges
 from dagster_project.tables import read_json, write_frame, write_json
 
@@ -60,6 +62,7 @@ def build(region: Region, geographies: list[Geography], folders: list[Path], out
         for edition in geography.editions
     ]
     areas = pd.concat(frames, ignore_index=True)
+    check_location(region, geographies, areas, folders)
     ancestors = area_ancestors(areas)
     areas = with_municipality(areas, ancestors, region.municipality_level)
     write_frame(areas, output / "area.parquet", TYPES)

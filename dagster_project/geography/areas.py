@@ -6,7 +6,6 @@ Writes nothing.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import geopandas as gpd
@@ -14,7 +13,10 @@ import pandas as pd
 import shapely
 
 from dagster_project.declarations import Edition, Geography, Layer, Level, Parent, Region, unallocated
-from dagster_project.geography.intake import GeographyError, layer_keys, listed, read_layer
+from dagster_project.geography.area_checks import check_keys, check_nesting, check_overlaps, check_types
+from dagster_project.geography.faults import GeographyError, listed
+from dagster_project.geography.intake import layer_keys, read_layer
+from dagster_project.geography.location import check_levels_meet
 
 COORDINATE_DIGITS = 2  # centimetres
 
@@ -26,12 +28,14 @@ def edition_areas(region: Region, geography: Geography, edition: Edition, folder
         layer = edition.layers[level.id]
         finer = levels[-1] if levels else None
         frame = _layer_areas(region, geography, level, layer, finer, folders)
-        _check_keys(frame, level, layer)
-        _check_overlaps(frame, edition, layer)
+        check_keys(frame, level, layer)
+        check_overlaps(frame, edition, layer)
         if finer is not None:
+            below = edition.layers[geography.levels[len(levels) - 1].id]
+            check_levels_meet(region, finer, frame, (below, layer), folders)
             if geography.levels[len(levels) - 1].parent == Parent(within=True):
                 finer["parent"] = _located(finer, frame, layer)
-            _check_nesting(finer, frame, edition, level, layer)
+            check_nesting(finer, frame, edition, (below, layer), level)
         levels.append(frame)
     tables = [_as_table(frame, geography, edition, rank) for rank, frame in enumerate(levels)]
     if geography.street_register:
@@ -41,7 +45,7 @@ def edition_areas(region: Region, geography: Geography, edition: Edition, folder
     if unknown:
         raise GeographyError(
             f"Gliederung {geography.id}, Gebietsstand {edition.id}: unter „areas“ sind Schlüssel erklärt, "
-            f"die es in den Dateien nicht gibt: {', '.join(sorted(unknown))}."
+            f"die es in den Dateien nicht gibt: {', '.join(sorted(unknown))}. Bitte dort berichtigen oder entfernen."
         )
     return areas
 
@@ -56,114 +60,56 @@ def _layer_areas(
 ) -> gpd.GeoDataFrame:
     """One level as a frame with key, name, parent and geometry in the region's CRS."""
     if layer.file is None:
-        rows = pd.DataFrame(
-            {"area": list(layer.names), "name": list(layer.names.values()), "area_type": None, "parent": None}
-        )
+        source = None
+        rows = pd.DataFrame({"area": list(layer.names), "name": list(layer.names.values()), "area_type": None})
     else:
         source = read_layer(region, layer, folders)
-        rows = _attributes(source, level, layer)
-        _check_types(rows, geography, layer)
+        rows = _attributes(source, layer)
+        check_types(rows, geography, layer)
+    rows = rows.assign(parent=_parents(rows, source, level, layer))
     if layer.outline == "dissolve":
         if finer is None:
             raise GeographyError(
-                f"Gliederung {geography.id}: die Ebene {level.id} ist die feinste und kann nicht „dissolve“ sein."
+                f"Gliederung {geography.id}: die Ebene {level.id} ist die feinste und kann nicht „outline: dissolve“ "
+                "haben. Bitte dort eine Datei nennen."
             )
         outlines = finer.dissolve(by="parent")["geometry"]
         lacking = sorted(set(rows["area"]) - set(outlines.index))
         if lacking:
-            raise GeographyError(f"Ebene {level.id}: zu {', '.join(lacking)} gehört kein Gebiet der feineren Ebene.")
+            raise GeographyError(
+                f"{layer.file or f'Gliederung {geography.id}, Ebene {level.id}'}: zu {listed(lacking)} gehört kein "
+                "Gebiet "
+                f"der feineren Ebene. Deren Elterngebiete sind: {listed(sorted(map(str, outlines.index))) or 'keine'}."
+            )
         return gpd.GeoDataFrame(rows, geometry=rows["area"].map(outlines).to_numpy(), crs=region.crs)
+    assert source is not None
     return gpd.GeoDataFrame(rows, geometry=source.geometry.to_numpy(), crs=source.crs)
 
 
-def _attributes(source: gpd.GeoDataFrame, level: Level, layer: Layer) -> pd.DataFrame:
+def _attributes(source: gpd.GeoDataFrame, layer: Layer) -> pd.DataFrame:
     key = layer_keys(source, layer)
     area = key.str[-layer.key_last :] if layer.key_last else key
-    rows = pd.DataFrame(
+    return pd.DataFrame(
         {"area": area, "name": source[layer.name], "area_type": source[layer.type].astype(str) if layer.type else None}
     )
-    if level.parent is None:
-        return rows.assign(parent=None)
-    if level.parent.prefix is not None:
-        return rows.assign(parent=rows["area"].str[: level.parent.prefix])
-    if level.parent.constant is not None:
-        return rows.assign(parent=level.parent.constant)
-    if level.parent.within:
-        return rows.assign(parent=None)
-    if level.parent.attribute not in source.columns:
+
+
+def _parents(rows: pd.DataFrame, source: gpd.GeoDataFrame | None, level: Level, layer: Layer) -> pd.Series | str | None:
+    """The key of each area's parent as the level declares it; None where there is none, or it is yet to be located."""
+    parent = level.parent
+    if parent is None or parent.within:
+        return None
+    if parent.prefix is not None:
+        return rows["area"].str[: parent.prefix]
+    if parent.constant is not None:
+        return parent.constant
+    assert source is not None  # a layer of names alone has no attributes, which its declaration forbids
+    if parent.attribute not in source.columns:
         raise GeographyError(
-            f"{layer.file}: das Merkmal „{level.parent.attribute}“ fehlt (Schlüssel des Elterngebiets)."
+            f"{layer.file}: das Merkmal „{parent.attribute}“ fehlt (Schlüssel des Elterngebiets). Bitte im "
+            f"Gliederungs-YAML unter „parent“ der Ebene {level.id} das richtige nennen."
         )
-    return rows.assign(parent=source[level.parent.attribute].astype(str))
-
-
-def _check_types(rows: pd.DataFrame, geography: Geography, layer: Layer) -> None:
-    unknown = rows[rows["area_type"].notna() & ~rows["area_type"].isin(list(geography.area_types))]
-    if len(unknown):
-        raise GeographyError(
-            f"{layer.file}: unbekannte Gebietstypen ({listed(sorted(set(unknown['area_type'])))}) bei "
-            f"{listed(unknown['area'])}. Erklärt sind: {listed(geography.area_types)}."
-        )
-
-
-def _check_keys(frame: gpd.GeoDataFrame, level: Level, layer: Layer) -> None:
-    where = layer.file or level.id
-    wrong = frame[~frame["area"].map(lambda key: bool(re.fullmatch(level.key, key)))]
-    if len(wrong):
-        raise GeographyError(
-            f"{where}: Schlüssel passen nicht zum Muster {level.key} der Ebene {level.id}: {listed(wrong['area'])}."
-        )
-    nameless = frame[frame["name"].isna()]
-    if len(nameless):
-        raise GeographyError(f"{where}: ohne Namen sind: {listed(nameless['area'])}.")
-    twice = frame[frame["area"].duplicated(keep=False)]
-    if len(twice):
-        named = ", ".join(f"{key} ({name})" for key, name in zip(twice["area"], twice["name"], strict=True))
-        raise GeographyError(f"{where}: doppelte Schlüssel: {named}. Im Gliederungs-YAML eine Reparatur erklären.")
-
-
-def _check_overlaps(frame: gpd.GeoDataFrame, edition: Edition, layer: Layer) -> None:
-    """Areas of one level must not overlap each other beyond the declared tolerance."""
-    outlines = frame.geometry.to_numpy()
-    first, second = shapely.STRtree(outlines).query(outlines, predicate="intersects")
-    pairs = first < second
-    common = shapely.area(shapely.intersection(outlines[first[pairs]], outlines[second[pairs]]))
-    for index in (common > edition.overlap_tolerance_m2).nonzero()[0]:
-        one, other = frame["area"].iloc[first[pairs][index]], frame["area"].iloc[second[pairs][index]]
-        raise GeographyError(f"{layer.file}: die Flächen {one} und {other} überlappen sich um {common[index]:.1f} m².")
-
-
-def _check_nesting(
-    finer: gpd.GeoDataFrame, coarser: gpd.GeoDataFrame, edition: Edition, level: Level, layer: Layer
-) -> None:
-    """Every finer area lies inside its parent, and the finer areas leave no gap in any coarser one."""
-    outlines = coarser.set_index("area")["geometry"]
-    orphans = finer[~finer["parent"].isin(outlines.index)]
-    if len(orphans):
-        raise GeographyError(
-            f"{layer.file or level.id}: das Elterngebiet fehlt auf der Ebene {level.id} für {listed(orphans['area'])}."
-        )
-    childless = sorted(set(outlines.index) - set(finer["parent"]))
-    if childless:
-        raise GeographyError(f"{layer.file or level.id}: kein Gebiet der feineren Ebene liegt in {listed(childless)}.")
-    if layer.outline == "dissolve":
-        return  # the union of its parts fits them
-    parents = finer["parent"].map(outlines).to_numpy()
-    outside = shapely.area(shapely.difference(finer.geometry.to_numpy(), parents))
-    worst = outside.argmax()
-    if outside[worst] > edition.nesting_tolerance_m2:
-        raise GeographyError(
-            f"{layer.file or level.id}: {finer['area'].iloc[worst]} ragt {outside[worst]:.1f} m² aus seinem "
-            f"Elterngebiet {finer['parent'].iloc[worst]} heraus (erlaubt: {edition.nesting_tolerance_m2} m²)."
-        )
-    filled = finer.dissolve(by="parent")["geometry"].reindex(outlines.index)
-    gaps = shapely.area(shapely.difference(outlines.to_numpy(), filled.to_numpy()))
-    widest = gaps.argmax()
-    if gaps[widest] > edition.nesting_tolerance_m2:
-        raise GeographyError(
-            f"{layer.file or level.id}: in {outlines.index[widest]} bleiben {gaps[widest]:.1f} m² ohne Gebiet der "
-            f"feineren Ebene (erlaubt: {edition.nesting_tolerance_m2} m²). Fehlt dort ein Gebiet?"
-        )
+    return source[parent.attribute].astype(str)
 
 
 def _as_table(frame: gpd.GeoDataFrame, geography: Geography, edition: Edition, rank: int) -> pd.DataFrame:
@@ -202,7 +148,10 @@ def _located(finer: gpd.GeoDataFrame, coarser: gpd.GeoDataFrame, layer: Layer) -
     parents = pd.Series(coarser["area"].to_numpy()[outside], index=finer.index[inside])
     parents = parents[~parents.index.duplicated()].reindex(finer.index)
     if parents.isna().any():
-        raise GeographyError(f"{layer.file}: in keinem Gebiet liegen {listed(finer['area'][parents.isna()])}.")
+        raise GeographyError(
+            f"{layer.file}: in keinem Gebiet dieser Ebene liegen {listed(finer['area'][parents.isna()])} der feineren. "
+            "Bitte die Flächen berichtigen."
+        )
     return parents
 
 

@@ -134,6 +134,9 @@ class Ground:
             contents = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
             points = support.read_points(declared, self.region.crs, self._folders)
             self._points[name] = points, _hash([*contents, declared.model_dump_json(), self.region.crs])
+            layer = self.target(next(level.id for level in self.geography.levels if level.published))
+            nowhere = self.point_labels(name, layer)["how"] == support.NOWHERE
+            support.check_place(declared, 1 - float(nowhere.mean()), self.region, layer.outlines, self._folders)
         return self._points[name]
 
     # ---------------------------------------------------------------- which area it lies in

@@ -10,35 +10,24 @@ then the publisher has mended the file and the declaration must go.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import geopandas as gpd
-import numpy as np
 import pandas as pd
 import shapely
 from pyproj import CRS
-from pyproj.exceptions import CRSError
 
 from dagster_project.declarations import Geography, Layer, Region, Repair
+from dagster_project.geography.coordinates import DEGREES, projected
+from dagster_project.geography.faults import GeographyError, listed
 from dagster_project.tables import connect, literal, parquet_rows
 
 NO_KEY = "(ohne Schlüssel)"
-GEOJSON = (".geojson", ".json")
-GEOJSON_CRS = "EPSG:4326"
 GEOPARQUET = (".parquet", ".geoparquet")
-GERMANY = (5.5, 47.0, 15.5, 55.5)
-USUAL_CRS = (
-    "EPSG:25832", "EPSG:25833", "EPSG:4647", "EPSG:5650", "EPSG:31466", "EPSG:31467", "EPSG:31468", "EPSG:31469",
-    "EPSG:3035", "EPSG:3857",
-)  # fmt: skip
 # UTF-8 read as Windows-1252, and the sign that stands for what could not be read
 GARBLED = "Ã[\u0080-\u00bf€-™]|Ã\u009f|ÃŸ|\ufffd"
-
-
-class GeographyError(Exception):
-    """A geometry file that cannot be used as declared; the message is for the person who supplied it (German)."""
 
 
 @dataclass(frozen=True)
@@ -60,25 +49,7 @@ def find_file(file: str, folders: list[Path]) -> Path:
 
 def read_layer(region: Region, layer: Layer, folders: list[Path]) -> gpd.GeoDataFrame:
     """A geometry file in the region's CRS, with valid polygons only."""
-    assert layer.file is not None
-    path = find_file(layer.file, folders)
-    try:
-        frame = _read_geoparquet(path) if path.suffix in GEOPARQUET else gpd.read_file(path, encoding=layer.encoding)
-    except Exception as error:  # the readers raise many kinds; a clerk needs one clear sentence
-        raise GeographyError(f"{layer.file}: die Datei ist keine lesbare Geometriedatei ({error}).") from error
-    if not isinstance(frame, gpd.GeoDataFrame) or frame.empty:
-        raise GeographyError(f"{layer.file}: die Datei enthält keine Flächen.")
-    frame = _projected(frame, region, layer)
-    for attribute in (*layer.key_attributes, layer.name, layer.type):
-        if attribute is not None and attribute not in frame.columns:
-            found = ", ".join(str(column) for column in frame.columns if column != "geometry")
-            raise GeographyError(f"{layer.file}: das Merkmal „{attribute}“ fehlt. Vorhanden sind: {found}.")
-    empty = frame[frame.geometry.isna() | frame.geometry.is_empty]
-    if len(empty):
-        raise GeographyError(f"{layer.file}: ohne Geometrie sind: {_keys(empty, layer)}.")
-    other = frame[~frame.geometry.geom_type.isin(["Polygon", "MultiPolygon"])]
-    if len(other):
-        raise GeographyError(f"{layer.file}: keine Flächen sind: {_keys(other, layer)}.")
+    frame = projected(read_outlines(layer, folders), region, layer, lambda rows: _keys(rows, layer))
     _refuse_garbled(frame, layer)
     frame["geometry"] = shapely.force_2d(frame.geometry.to_numpy())
     for repair in layer.repairs:
@@ -93,7 +64,73 @@ def read_layer(region: Region, layer: Layer, folders: list[Path]) -> gpd.GeoData
     return _whole(frame, layer) if layer.parts else frame
 
 
-def _read_geoparquet(path: Path) -> gpd.GeoDataFrame:
+def read_outlines(layer: Layer, folders: list[Path]) -> gpd.GeoDataFrame:
+    """The features of a geometry file as they are written; all have the declared attributes and are polygons."""
+    frame = _read_features(layer, folders)
+    for attribute in (*layer.key_attributes, layer.name, layer.type):
+        if attribute is not None and attribute not in frame.columns:
+            found = ", ".join(str(column) for column in frame.columns if column != "geometry")
+            raise GeographyError(
+                f"{layer.file}: das Merkmal „{attribute}“ fehlt. Vorhanden sind: {found}. Bitte im Gliederungs-YAML "
+                "unter „key“, „name“ oder „type“ das richtige nennen."
+            )
+    empty = frame[frame.geometry.isna() | frame.geometry.is_empty]
+    if len(empty):
+        raise GeographyError(
+            f"{layer.file}: ohne Geometrie sind: {_features(empty, layer)}. Bitte ihre Flächen ergänzen oder sie "
+            "löschen."
+        )
+    other = frame[~frame.geometry.geom_type.isin(["Polygon", "MultiPolygon"])]
+    if len(other):
+        kinds = ", ".join(sorted(set(other.geometry.geom_type)))
+        raise GeographyError(
+            f"{layer.file}: keine Flächen sind: {_features(other, layer)} ({kinds}). Gebraucht werden Polygone."
+        )
+    return frame
+
+
+def _read_features(layer: Layer, folders: list[Path]) -> gpd.GeoDataFrame:
+    assert layer.file is not None
+    path = find_file(layer.file, folders)
+    try:
+        frame = _read_any(path, layer)
+    except UnicodeDecodeError as error:
+        raise GeographyError(
+            f"{layer.file}: die Merkmale sind nicht in der Kodierung {layer.encoding or error.encoding} geschrieben. "
+            "Bitte im Gliederungs-YAML unter „encoding“ die richtige erklären (utf-8, cp1252 oder latin-1)."
+        ) from error
+    except Exception as error:  # the readers raise many kinds; a clerk needs one clear sentence
+        _name_unreadable(path, layer, error)
+        raise GeographyError(
+            f"{layer.file}: die Datei ist keine lesbare Geometriedatei ({error}). Bitte neu vom Herausgeber holen; "
+            "gelesen werden GeoPackage, GeoJSON, Shapefile und GeoParquet."
+        ) from error
+    if not isinstance(frame, gpd.GeoDataFrame) or frame.empty:
+        raise GeographyError(f"{layer.file}: die Datei enthält keine Flächen.")
+    return frame
+
+
+def _read_any(path: Path, layer: Layer, on_invalid: Literal["raise", "ignore"] = "raise") -> gpd.GeoDataFrame:
+    if path.suffix in GEOPARQUET:
+        return _read_geoparquet(path, on_invalid)
+    return gpd.read_file(path, encoding=layer.encoding, on_invalid=on_invalid)
+
+
+def _name_unreadable(path: Path, layer: Layer, error: Exception) -> None:
+    """Raises `GeographyError` with the features that made the whole file unreadable, where it is single ones."""
+    try:
+        frame = _read_any(path, layer, on_invalid="ignore")
+    except Exception:
+        return
+    unreadable = frame[frame.geometry.isna()]
+    if len(unreadable) and all(name in frame.columns for name in layer.key_attributes):
+        raise GeographyError(
+            f"{layer.file}: nicht lesbar ist die Geometrie von {_features(unreadable, layer)} ({error}). Bitte diese "
+            "Flächen berichtigen: jeder Ring braucht mindestens vier Punkte, und der letzte ist der erste."
+        ) from error
+
+
+def _read_geoparquet(path: Path, on_invalid: Literal["raise", "ignore"]) -> gpd.GeoDataFrame:
     """A GeoParquet file of any version with WKB geometry. Raises where it is none."""
     with connect() as connection:
         described = connection.execute(
@@ -104,9 +141,11 @@ def _read_geoparquet(path: Path) -> gpd.GeoDataFrame:
         about = json.loads(described[0])
         column = about["primary_column"]
         rows = connection.execute(f"from {parquet_rows(path)}").df()
-    shapes = shapely.from_wkb([None if shape is None else bytes(shape) for shape in rows[column]])
+    shapes = shapely.from_wkb(
+        [None if shape is None else bytes(shape) for shape in rows[column]], on_invalid=on_invalid
+    )
     # the format says: no word about the coordinate system means degrees, null means that nobody knows
-    crs = about["columns"][column].get("crs", GEOJSON_CRS)
+    crs = about["columns"][column].get("crs", DEGREES)
     crs = CRS.from_json_dict(crs) if isinstance(crs, dict) else crs
     return gpd.GeoDataFrame(rows.drop(columns=column), geometry=shapes, crs=crs)
 
@@ -130,55 +169,6 @@ def _whole(frame: gpd.GeoDataFrame, layer: Layer) -> gpd.GeoDataFrame:
     outlines = frame.geometry.groupby(keys, sort=False).agg(lambda parts: shapely.union_all(parts.to_numpy()))
     first = frame[~pd.Series(keys, index=frame.index).duplicated()]
     return first.set_geometry(gpd.GeoSeries(outlines.to_numpy(), index=first.index, crs=frame.crs))
-
-
-def _projected(frame: gpd.GeoDataFrame, region: Region, layer: Layer) -> gpd.GeoDataFrame:
-    """The frame in the region's CRS; a declared CRS counts where the file states none."""
-    assert layer.file is not None
-    # a GeoJSON file without the member is read as if it stated degrees
-    states_none = frame.crs is None or (Path(layer.file).suffix in GEOJSON and frame.crs == GEOJSON_CRS)
-    try:
-        if layer.crs is None and states_none and frame.crs is not None and not _are_degrees(frame.total_bounds):
-            raise GeographyError(
-                f"{layer.file}: die Koordinaten passen nicht zum Koordinatensystem {frame.crs.name}, das ohne Angabe "
-                f"gilt. Bitte im Gliederungs-YAML unter „crs“ erklären: {_fitting(frame, region)}."
-            )
-        if layer.crs is not None and states_none:
-            frame = frame.set_crs(layer.crs, allow_override=True)
-        elif layer.crs is not None and frame.crs != layer.crs:
-            raise GeographyError(
-                f"{layer.file}: die Datei nennt das Koordinatensystem {frame.crs.name}, im Gliederungs-YAML steht "
-                f"unter „crs“ {layer.crs}. Bitte dort entfernen oder die Datei berichtigen."
-            )
-        if frame.crs is None:
-            raise GeographyError(
-                f"{layer.file}: das Koordinatensystem fehlt. Bitte in der Datei angeben oder im Gliederungs-YAML "
-                f"unter „crs“ erklären: {_fitting(frame, region)}."
-            )
-        projected = frame.to_crs(region.crs)
-    except CRSError as error:
-        raise GeographyError(f"{layer.file}: das Koordinatensystem {layer.crs} ist unbekannt ({error}).") from error
-    if np.isinf(projected.total_bounds).any():
-        raise GeographyError(
-            f"{layer.file}: die Koordinaten passen nicht zum Koordinatensystem {frame.crs.name}. Vermutlich ist es in "
-            f"der Datei falsch angegeben oder fehlt; erklären lässt es sich im Gliederungs-YAML unter „crs“."
-        )
-    return projected
-
-
-def _are_degrees(bounds: Sequence[float]) -> bool:
-    west, south, east, north = bounds
-    return -180 <= west <= east <= 180 and -90 <= south <= north <= 90
-
-
-def _fitting(frame: gpd.GeoDataFrame, region: Region) -> str:
-    """The coordinate systems in which the coordinates lie in Germany, the region's own first, for a message."""
-    found = []
-    for name in dict.fromkeys((region.crs, *USUAL_CRS)):
-        bounds = frame.set_crs(name, allow_override=True).to_crs(GEOJSON_CRS).total_bounds
-        if shapely.box(*GERMANY).contains(shapely.box(*bounds)):
-            found.append(name)
-    return f"es passt {found[0]}" if found else "keines der üblichen passt, bitte beim Herausgeber erfragen"
 
 
 def repaired(frame: gpd.GeoDataFrame, repair: Repair, layer: Layer) -> gpd.GeoDataFrame:
@@ -212,17 +202,17 @@ def _keys(frame: gpd.GeoDataFrame, layer: Layer) -> str:
     return listed(layer_keys(frame, layer))
 
 
+def _features(frame: gpd.GeoDataFrame, layer: Layer) -> str:
+    """Key and place in the file of each feature; a feature without a key has at least its place."""
+    keys = layer_keys(frame, layer)
+    return listed(f"{key} ({place + 1}. Fläche der Datei)" for place, key in keys.items())
+
+
 def layer_keys(frame: gpd.GeoDataFrame, layer: Layer) -> pd.Series:
     """The key of every feature, made up of all attributes that hold a part of it."""
     parts = [frame[attribute].astype(str) for attribute in layer.key_attributes]
     whole = parts[0].str.cat(parts[1:]) if len(parts) > 1 else parts[0]
     return whole.fillna(NO_KEY)
-
-
-def listed(keys: Iterable[str], at_most: int = 5) -> str:
-    listed = list(keys)
-    more = f" und {len(listed) - at_most} weitere" if len(listed) > at_most else ""
-    return ", ".join(listed[:at_most]) + more
 
 
 def missing_files(geographies: list[Geography], folders: list[Path]) -> list[MissingFile]:

@@ -6,9 +6,6 @@ Writes nothing.
 
 from __future__ import annotations
 
-import lzma
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,9 +16,12 @@ import pandas as pd
 import shapely
 from pyproj import Transformer
 
-from dagster_project.declarations import PointFile, Points
+from dagster_project.declarations import PointFile, Points, Region
 from dagster_project.declarations.support import COUNT, Totals
-from dagster_project.geography.intake import GeographyError, find_file
+from dagster_project.geography.coordinates import CoordinateReading, readings, told
+from dagster_project.geography.faults import GeographyError, german_number
+from dagster_project.geography.intake import find_file
+from dagster_project.geography.text_file import lines_of_rows, read_text_table
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64] | npt.NDArray[np.int32]
@@ -34,6 +34,9 @@ SCALE = "scale"
 PARTS_OF_A_CELL = 5  # by side
 POINTS_AT_ONCE = 1_000_000
 CELLS_PER_SIDE = 256
+POINTS_TRIED = 2000
+FAR_AWAY = 1e12
+MOST = 0.5
 
 
 @dataclass(frozen=True)
@@ -56,18 +59,46 @@ def read_points(points: Points, crs: str, folders: list[Path]) -> pd.DataFrame:
     Points at the same place are one. Middles of cells become points spread evenly over the cell, which share its
     weights. Raises `GeographyError` in German, naming file, row and column.
     """
-    frames = [_read_file(file, find_file(file.file, folders)) for file in points.files]
-    merged = pd.concat(frames, ignore_index=True).groupby(["x", "y"], sort=True, as_index=False).sum()
+    merged = _merged(points, folders)
     merged[SCALE] = _scale(merged, points.totals, folders) if points.totals else 1.0
     if points.cell_metres:
         merged = _spread(merged, points.cell_metres)
     x, y = Transformer.from_crs(points.crs, crs, always_xy=True).transform(merged["x"], merged["y"])
-    if not np.isfinite(x).all():
-        raise GeographyError(
-            f"{points.files[0].file}: die Koordinaten passen nicht zum Koordinatensystem {points.crs}, das in der "
-            "region.yml unter „crs“ erklärt ist."
-        )
-    return merged.assign(x=x, y=y)
+    # what cannot be transformed lies nowhere
+    return merged.assign(x=np.where(np.isfinite(x), x, FAR_AWAY), y=np.where(np.isfinite(y), y, FAR_AWAY))
+
+
+def _merged(points: Points, folders: list[Path]) -> pd.DataFrame:
+    frames = [_read_file(file, find_file(file.file, folders)) for file in points.files]
+    return pd.concat(frames, ignore_index=True).groupby(["x", "y"], sort=True, as_index=False).sum()
+
+
+def check_place(points: Points, share_inside: float, region: Region, outlines: Outlines, folders: list[Path]) -> None:
+    """Raises `GeographyError` where fewer points lie in areas of the region than declared, naming what would fit."""
+    if 100 * share_inside >= points.inside_percent:
+        return
+    merged = _merged(points, folders)
+    sample = merged.iloc[:: max(1, len(merged) // POINTS_TRIED)][["x", "y"]].to_numpy(dtype=np.float64)
+    place = shapely.union_all(outlines)
+    west, south, east, north = place.bounds
+
+    def lies_inside(reading: CoordinateReading) -> bool:
+        written = sample[:, ::-1] if reading.swapped else sample
+        x, y = Transformer.from_crs(reading.crs, region.crs, always_xy=True).transform(*written.T)
+        near = (x >= west) & (x <= east) & (y >= south) & (y <= north)
+        near[near] = shapely.intersects_xy(place, x[near], y[near])
+        return bool(100 * near.mean() >= points.inside_percent)
+
+    anywhere = np.empty((0, 4))  # points need not all lie in the Land
+    files = ", ".join(file.file for file in points.files)
+    most = int(100 * share_inside)
+    wider = f" Reicht die Datei weit über die Region hinaus, „inside_percent: {most}“ erklären." if most else ""
+    raise GeographyError(
+        f"{files}: nur {german_number(100 * share_inside, 1)} % der Punkte („{points.title}“) liegen in Gebieten der "
+        f"Region (verlangt sind {german_number(points.inside_percent, 1)} %), gelesen im Koordinatensystem "
+        f"{points.crs}, das in der region.yml erklärt ist. {told(readings(anywhere, region, lies_inside))}. Bitte dort "
+        f"„crs“ berichtigen oder die Spalten „x“ und „y“ tauschen.{wider}"
+    )
 
 
 def scaled_to_totals(points: pd.DataFrame, mass: pd.Series) -> pd.Series:
@@ -82,13 +113,22 @@ def scaled_to_totals(points: pd.DataFrame, mass: pd.Series) -> pd.Series:
 
 def _scale(points: pd.DataFrame, totals: Totals, folders: list[Path]) -> Floats:
     """For each point the total of the coarser cell it lies in, 0 where none is told; the cell itself as `cell`."""
-    told = _read_file(totals.file, find_file(totals.file.file, folders))
+    coarse = _read_file(totals.file, find_file(totals.file.file, folders))
     (weight,) = totals.file.weights
     size = totals.cell_metres
-    points["cell"], told["cell"] = (
-        (frame["x"] // size).astype("int64") * 10**7 + (frame["y"] // size).astype("int64") for frame in (points, told)
+    points["cell"], coarse["cell"] = (
+        (frame["x"] // size).astype("int64") * 10**7 + (frame["y"] // size).astype("int64")
+        for frame in (points, coarse)
     )
-    total = points["cell"].map(told.groupby("cell")[weight].sum())
+    total = points["cell"].map(coarse.groupby("cell")[weight].sum())
+    unknown = float(total.isna().mean())
+    if unknown > MOST:
+        raise GeographyError(
+            f"{totals.file.file}: für {german_number(100 * unknown, 1)} % der Punkte steht darin kein Wert der "
+            "gröberen "
+            f"Zelle. Beide Dateien brauchen dasselbe Koordinatensystem; bitte in der region.yml unter „totals“ Datei, "
+            f"Spalten und „cell_metres“ ({german_number(size, 0)}) prüfen."
+        )
     return np.array(total.fillna(0.0), dtype=np.float64)
 
 
@@ -109,35 +149,31 @@ def _read_file(file: PointFile, path: Path) -> pd.DataFrame:
     """One file as x, y (as it writes them), count and weights."""
     wanted = [file.x, file.y, *file.weights.values()]
     options: dict[str, Any] = {"names": file.columns, "header": None} if file.columns else {}
-    try:
-        raw = pd.read_csv(
-            path,
-            sep=file.delimiter,
-            encoding=file.encoding,
-            comment=file.comment,
-            dtype=str,
-            usecols=lambda name: name in wanted,
-            keep_default_na=False,
-            **options,
-        )
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError) as error:
-        raise GeographyError(f"{file.file}: die Datei ist nicht lesbar ({error}).") from error
+    raw = read_text_table(path, file.file, file.delimiter, file.encoding, "encoding", comment=file.comment, **options)
     lacking = [name for name in wanted if name not in raw.columns]
     if lacking:
-        raise GeographyError(f"{file.file}: die Spalten {', '.join(lacking)} fehlen. Vorhanden: {', '.join(raw)}.")
-    weights = {weight: _numbers(raw, column, file) for weight, column in file.weights.items()}
-    places = {"x": _numbers(raw, file.x, file), "y": _numbers(raw, file.y, file)}
-    told = {weight: np.where(values >= file.minimum, values, 0.0) for weight, values in weights.items()}
-    return pd.DataFrame({**places, COUNT: 1.0, **told})
+        raise GeographyError(
+            f"{file.file}: die Spalten {', '.join(lacking)} fehlen. Vorhanden: {', '.join(raw)}. Bitte in der "
+            "region.yml "
+            "unter „support“ Spalten und „delimiter“ prüfen."
+        )
+    weights = {weight: _numbers(raw, column, file, path) for weight, column in file.weights.items()}
+    places = {"x": _numbers(raw, file.x, file, path), "y": _numbers(raw, file.y, file, path)}
+    counted = {weight: np.where(values >= file.minimum, values, 0.0) for weight, values in weights.items()}
+    return pd.DataFrame({**places, COUNT: 1.0, **counted})
 
 
-def _numbers(raw: pd.DataFrame, column: str, file: PointFile) -> Floats:
+def _numbers(raw: pd.DataFrame, column: str, file: PointFile, path: Path) -> Floats:
     texts = raw[column].str.replace(file.decimal, ".", regex=False) if file.decimal != "." else raw[column]
     numbers = pd.to_numeric(texts, errors="coerce")
-    if numbers.isna().any():
-        position = int(numbers.isna().to_numpy().argmax())
+    wrong = ~np.isfinite(numbers.to_numpy(dtype=np.float64))
+    if wrong.any():
+        position = int(wrong.argmax())
+        line = lines_of_rows(path, file.delimiter, file.encoding, file.comment, header=not file.columns)[position]
         raise GeographyError(
-            f"{file.file}, Datenzeile {position + 1}, Spalte {column}: „{raw[column].iloc[position]}“ ist keine Zahl."
+            f"{file.file}, Zeile {line}, Spalte {column}: „{raw[column].iloc[position]}“ ist keine Zahl mit dem "
+            f"Dezimalzeichen „{file.decimal}“ ({int(wrong.sum())} solche). Bitte die Datei berichtigen oder "
+            "„decimal“ prüfen."
         )
     return np.asarray(numbers, dtype=np.float64)
 
