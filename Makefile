@@ -6,13 +6,17 @@ INSTALLED := $(VENV)/installed
 # which region `make demo` and `make reports` show; the simulator can write this one
 REGION ?= musterkreis
 
-.PHONY: demo test dev bench check reports clean
+.PHONY: demo test soak dev bench check reports clean
 
 demo: $(INSTALLED)
 	$(BIN)/sozialraum demo $(REGION)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
+# minutes: what is too long for every build
+soak: $(INSTALLED)
+	$(BIN)/python -m pytest -n0 tests/soak/soak_*.py
 
 dev: $(INSTALLED)
 	$(BIN)/sozialraum dev

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from attacker import audience, editions
+from attacker import audience, editions, guessing
 from attacker.integers import Contradiction, Interval, System
 from attacker.judge import Finding
 from attacker.knowledge import Area, Count
@@ -393,3 +393,29 @@ def test_strips_are_cut_from_the_outlines() -> None:
     world = plain_world("foreign")
     pairs = editions.drawn(outlines, [world.release(), replace(world.release(), edition="2015")])
     assert set(pairs) == {(leaf, leaf) for leaf in LEAVES} | {(A2, A1)}
+
+
+# ---------------------------------------------------------------- planted leaks: texts, and guesses
+
+
+def test_a_text_that_says_hidden_is_never_nought_is_believed() -> None:
+    """Three people in two hidden areas; whoever believes that neither has none knows that one has one."""
+    world = plain_world("population", "foreign")
+    world.set(A_OHNE, "population", 0)
+    world.set(A_OHNE, "population_foreign", 0)
+    world.set(A1, "population_foreign", 2)
+    world.set(A2, "population_foreign", 1)
+    hidden = [(A1, LAST, "foreign"), (A2, LAST, "foreign")]
+    assert proved(looked_at(world, hidden)) == {}
+    known = audience.informed(world.declared, [world.release(hidden)], [{}], fewest_hidden=1)
+    assert known.system.solved().interval({Count(A1, LAST, "population_foreign"): 1.0}) == Interval(1, 2)
+
+
+def test_what_a_reader_gains_who_guesses_is_counted_by_situation() -> None:
+    world = plain_world("foreign")
+    world.set(A1, "population_foreign", 2)
+    world.set(B1, "population_foreign", 0)
+    hidden = [(area, LAST, "foreign") for area in (A1, A2, B1)]
+    shares = guessing.shares(guessing.hidden_numerators(world.declared, world.release(hidden), world.truth))
+    assert shares.loc["one of two below a shown one"].tolist() == [0, 1, 1]
+    assert shares.loc["alone below a shown one"].tolist() == [1, 0, 0]

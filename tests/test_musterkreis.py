@@ -15,6 +15,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
+from attacker import audience, declared, judge
 from bench import plain_county
 from scipy import stats
 from simulated import (
@@ -130,6 +131,23 @@ def test_no_audience_can_find_out_what_is_hidden(released: RegionData, soiled: R
         assert report["exposed"].sum() == 0
         assert (report["narrowest_interval"].dropna() > 3 - 1e-6).all()  # of a linear program
         assert (report["hidden"] > 0).all()
+
+
+def findings_of_an_attacker(data: RegionData, municipality: str | None = None) -> list[judge.Finding]:
+    return audience.findings(declared.read(ROOT, REGION), data.root, municipality)
+
+
+@pytest.mark.parametrize("municipality", [audience.PUBLIC, "05399020"])
+def test_an_attacker_proves_no_count_and_no_remainder(released: RegionData, municipality: str | None) -> None:
+    """Written from what is printed alone, it takes sums, measures, years and neighbours together."""
+    found = [f for f in findings_of_an_attacker(released, municipality) if f.target.kind in judge.HELD]
+    assert len(found) > 200
+    assert [str(finding) for finding in found if finding.verdict] == []
+
+
+@pytest.mark.xfail(reason="single years behind overlapping sums and what stands between nested ages are not protected")
+def test_an_attacker_proves_no_part_of_a_sum(released: RegionData) -> None:
+    assert [str(finding) for finding in findings_of_an_attacker(released) if finding.verdict] == []
 
 
 # ---------------------------------------------------------------- with dirt

@@ -16,14 +16,23 @@ PUBLIC = None
 
 
 def informed(
-    declared: Declared, releases: Sequence[Release], truths: list[Truth], municipality: str | None = PUBLIC
+    declared: Declared,
+    releases: Sequence[Release],
+    truths: list[Truth],
+    municipality: str | None = PUBLIC,
+    fewest_hidden: int = 0,
 ) -> Knowledge:
-    """What the public knows of releases it kept, the oldest first, or a municipality with its own numbers besides."""
+    """What the public knows of releases it kept, the oldest first, or a municipality with its own numbers besides.
+
+    Where a text says how few a hidden number stands for at least, a reader believes it (`fewest_hidden`).
+    """
     areas = Areas.of(releases[-1])
     printed = [list(released.printed(release, declared)) for release in releases]
     known = Knowledge(declared, areas, versions.of(declared, areas, printed))
     for place, release in enumerate(releases):
         _note(known, printed[place], release, place)
+        for area, span, indicator in released.hidden(release, declared):
+            known.system.bound(known.count(area, span, indicator.numerator, place), fewest_hidden, float("inf"))
     known.relate()
     if municipality is not None:
         known.know(municipality, truths)

@@ -20,6 +20,7 @@ from scipy import sparse
 
 Floats = npt.NDArray[np.float64]
 MOST = 1e7  # more than any count here, sums of years of age included
+IDLE_ROUNDS, FEWEST_TOGETHER = 4, 3
 SECONDS = 20.0  # for one programme; what is not decided by then counts as not proved
 
 OPTIONS = {
@@ -27,11 +28,10 @@ OPTIONS = {
     "log_to_console": False,
     "threads": 1,
     "random_seed": 0,
-    "mip_rel_gap": 0.0,
-    "mip_abs_gap": 0.5,
     "mip_feasibility_tolerance": 1e-7,
-    "time_limit": SECONDS,
 }
+EXACTLY = {"mip_rel_gap": 0.0, "mip_abs_gap": 0.5, "time_limit": SECONDS}
+ROUGHLY = {"mip_rel_gap": 0.3, "mip_abs_gap": 0.5, "time_limit": 1.0}
 
 
 class Contradiction(Exception):
@@ -137,7 +137,7 @@ class Solved:
         shift, by_part = 0.0, {}
         for name, factor in terms.items():
             place = self.names[name]
-            if self.low[place] == self.high[place]:
+            if self.part_of[place] < 0:
                 shift += factor * self.low[place]
             else:
                 by_part.setdefault(self.part_of[place], {})[place] = factor
@@ -150,6 +150,21 @@ class Solved:
             for part, own in by_part.items()
         ]
         return Interval(shift + sum(ends.low for ends in found), shift + sum(ends.high for ends in found))
+
+    def explore(self, wanted: Iterable[tuple[Mapping[Hashable, float], Interval]]) -> None:
+        """Find tables that show many sums' ends at once, before each is asked for its own."""
+        by_part: dict[int, list[tuple[Floats, Interval]]] = {}
+        for terms, enough in wanted:
+            places = {self.names[name]: factor for name, factor in terms.items()}
+            shift = sum(factor * self.low[place] for place, factor in places.items() if self.part_of[place] < 0)
+            own = {place: factor for place, factor in places.items() if self.part_of[place] >= 0}
+            parts = {int(self.part_of[place]) for place in own}
+            if len(parts) == 1:
+                part = parts.pop()
+                ends = Interval(enough.low - shift, enough.high - shift)
+                by_part.setdefault(part, []).append((self.parts[part].cost(own), ends))
+        for part, ends_of_part in by_part.items():
+            self.parts[part].explore(ends_of_part)
 
     def check(self) -> None:
         """Raise `Contradiction` where no table fits at all."""
@@ -178,19 +193,51 @@ class Part:
             self.tables.append(table)
 
     def interval(self, terms: Mapping[int, float], enough: Interval | None) -> Interval:
-        cost = np.zeros(len(self.columns))
-        cost[np.searchsorted(self.columns, list(terms))] = list(terms.values())
-        seen = np.array([table @ cost for table in self.tables])
-        is_low = enough is not None and len(seen) and seen.min() <= enough.low
-        low = float(seen.min()) if is_low else self.solve(cost)
-        seen = np.array([table @ cost for table in self.tables])
-        if enough is not None and len(seen) and seen.max() >= enough.high:
-            return Interval(low, float(seen.max()))
+        cost = self.cost(terms)
+        seen = self.seen(cost)
+        is_low = enough is not None and seen.low <= enough.low
+        low = seen.low if is_low else self.solve(cost)
+        seen = self.seen(cost)
+        if enough is not None and seen.high >= enough.high:
+            return Interval(low, seen.high)
         return Interval(low, -self.solve(-cost))
 
-    def solve(self, cost: Floats) -> float:
+    def cost(self, terms: Mapping[int, float]) -> Floats:
+        """A sum of some counts, as factors of all counts of the part."""
+        cost = np.zeros(len(self.columns))
+        cost[np.searchsorted(self.columns, list(terms))] = list(terms.values())
+        return cost
+
+    def seen(self, cost: Floats) -> Interval:
+        """Between what a sum lies in the tables that were found."""
+        places = np.flatnonzero(cost)
+        sums = [float(table[places] @ cost[places]) for table in self.tables]
+        return Interval(min(sums, default=np.inf), max(sums, default=-np.inf))
+
+    def explore(self, wanted: list[tuple[Floats, Interval]]) -> None:
+        """Look for tables in which many sums reach an end at once, as long as each shows something new."""
+        random, idle = np.random.default_rng(0), 0
+        while idle < IDLE_ROUNDS:
+            open_ends = [
+                sign * cost for cost, enough in wanted for sign, missing in self._missing(cost, enough) if missing
+            ]
+            if len(open_ends) < FEWEST_TOGETHER:
+                return
+            weights = random.integers(0, 3, len(open_ends))
+            weights[random.integers(len(open_ends))] = 1
+            self.solve(np.sum([w * cost for w, cost in zip(weights, open_ends, strict=True) if w], axis=0), ROUGHLY)
+            left = sum(missing for cost, enough in wanted for _, missing in self._missing(cost, enough))
+            idle = 0 if left < len(open_ends) else idle + 1
+
+    def _missing(self, cost: Floats, enough: Interval) -> tuple[tuple[float, bool], tuple[float, bool]]:
+        seen = self.seen(cost)
+        return (1.0, seen.low > enough.low), (-1.0, seen.high < enough.high)
+
+    def solve(self, cost: Floats, how: Mapping[str, float] = EXACTLY) -> float:
         """The least a sum of the part's counts can be in whole numbers."""
         model = self.model = self.model or self._model()
+        for option, value in how.items():
+            model.setOptionValue(option, value)
         size = len(self.columns)
         model.changeColsCost(size, np.arange(size, dtype=np.int32), cost)
         model.run()

@@ -20,6 +20,7 @@ from attacker.released import Span
 
 COUNT, YEAR_BEHIND, SUM_OF_YEARS = "count", "year of a pooled value", "sum of years"
 REMAINDER, BETWEEN_AGES = "remainder", "between ages"
+HELD = frozenset({COUNT, SUM_OF_YEARS, REMAINDER})  # what is protected today; of the others some are found
 ENDLESS = 10**9
 
 
@@ -105,7 +106,9 @@ class Judge:
 
     def findings(self) -> Iterator[Finding]:
         """What is proved of each count that must not be known."""
-        for target in self.targets():
+        every = list(self.targets())
+        self.solved.explore((target.terms, Interval(0, target.need)) for target in every)
+        for target in every:
             yield Finding(target, self.solved.interval(target.terms, Interval(0, target.need)))
 
     def targets(self) -> Iterator[Target]:
