@@ -140,12 +140,12 @@ def findings_of_an_attacker(data: RegionData, municipality: str | None = None) -
 @pytest.mark.parametrize("municipality", [audience.PUBLIC, "05399020"])
 def test_an_attacker_proves_no_count_and_no_remainder(released: RegionData, municipality: str | None) -> None:
     """Written from what is printed alone, it takes sums, measures, years and neighbours together."""
-    found = [f for f in findings_of_an_attacker(released, municipality) if f.target.kind in judge.HELD]
-    assert len(found) > 200
-    assert [str(finding) for finding in found if finding.verdict] == []
+    found = findings_of_an_attacker(released, municipality)
+    assert len(found) > 1000
+    assert judge.broken(found) == []
 
 
-@pytest.mark.xfail(reason="single years behind overlapping sums and what stands between nested ages are not protected")
+@pytest.mark.xfail(reason="single years behind overlapping sums, what stands between nested ages: not protected")
 def test_an_attacker_proves_no_part_of_a_sum(released: RegionData) -> None:
     assert [str(finding) for finding in findings_of_an_attacker(released) if finding.verdict] == []
 

@@ -196,11 +196,15 @@ class Part:
         cost = self.cost(terms)
         seen = self.seen(cost)
         is_low = enough is not None and seen.low <= enough.low
-        low = seen.low if is_low else self.solve(cost)
+        low = seen.low if is_low else self.least(cost)
         seen = self.seen(cost)
-        if enough is not None and seen.high >= enough.high:
-            return Interval(low, seen.high)
-        return Interval(low, -self.solve(-cost))
+        is_high = enough is not None and seen.high >= enough.high
+        return Interval(low, seen.high if is_high else -self.least(-cost))
+
+    def least(self, cost: Floats) -> float:
+        """The least a sum can be, by a programme that remembers no other: what is proved must be true."""
+        self.model = None
+        return min(self.solve(cost), self.seen(cost).low)
 
     def cost(self, terms: Mapping[int, float]) -> Floats:
         """A sum of some counts, as factors of all counts of the part."""

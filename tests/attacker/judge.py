@@ -20,7 +20,12 @@ from attacker.released import Span
 
 COUNT, YEAR_BEHIND, SUM_OF_YEARS = "count", "year of a pooled value", "sum of years"
 REMAINDER, BETWEEN_AGES = "remainder", "between ages"
-HELD = frozenset({COUNT, SUM_OF_YEARS, REMAINDER})  # what is protected today; of the others some are found
+# what is protected today; of the others some are found
+HELD = {
+    COUNT: {"exact", "small", "above zero"},
+    SUM_OF_YEARS: {"exact", "small", "above zero"},
+    REMAINDER: {"exact", "small"},
+}
 ENDLESS = 10**9
 
 
@@ -174,13 +179,19 @@ class Judge:
 
     def _known_whole(self, release: int, area: Area, span: Span, measure: str) -> int:
         """The smallest whole that is known: nobody expects its part to be more."""
-        return min((self._most(release, area, span, whole) for whole in self.wholes.get(measure, ())), default=ENDLESS)
+        wholes = [whole for whole in self.wholes.get(measure, ()) if self.known.holds(area, whole, (measure,))]
+        return min((self._most(release, area, span, whole) for whole in wholes), default=ENDLESS)
 
     def _most(self, release: int, area: Area, span: Span, measure: str) -> int:
         place = self.solved.names.get(self.known.name(area, span, measure, release))
         if place is None or self.solved.low[place] != self.solved.high[place]:
             return ENDLESS
         return int(self.solved.low[place])
+
+
+def broken(found: list[Finding]) -> list[str]:
+    """What is proved although it is protected today."""
+    return [str(finding) for finding in found if finding.verdict in HELD.get(finding.target.kind, ())]
 
 
 def counted(found: list[Finding]) -> pd.DataFrame:

@@ -142,7 +142,7 @@ class Knowledge:
             self._ages(area, day, names)
             self._value_sums(area, day, names)
             for whole, parts in relations:
-                if names.keys() >= {whole, *parts} and self._holds(area, whole, parts):
+                if names.keys() >= {whole, *parts} and self.holds(area, whole, parts):
                     tied = [names[measure] for measure in (whole, *parts)]
                     rest = Rest(area, day, whole, parts, max(name.version for name in tied))
                     if rest not in self.system.names:
@@ -162,7 +162,7 @@ class Knowledge:
                     found.append((str(indicator.denominator), (indicator.numerator,)))
         return list(dict.fromkeys((whole, parts) for whole, parts in found if parts))
 
-    def _holds(self, area: Area, whole: str, parts: tuple[str, ...]) -> bool:
+    def holds(self, area: Area, whole: str, parts: tuple[str, ...]) -> bool:
         """What no address places is not the same people in two sources."""
         sources = {self.declared.source_of[measure] for measure in (whole, *parts)}
         return area not in self.areas.unallocated or len(sources) == 1
