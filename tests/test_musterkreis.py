@@ -133,21 +133,26 @@ def test_no_audience_can_find_out_what_is_hidden(released: RegionData, soiled: R
         assert (report["hidden"] > 0).all()
 
 
-def findings_of_an_attacker(data: RegionData, municipality: str | None = None) -> list[judge.Finding]:
-    return audience.findings(declared.read(ROOT, REGION), data.root, municipality)
+@pytest.fixture(scope="module")
+def proved_by_the_public(released: RegionData) -> list[judge.Finding]:
+    """What an attacker, written from what is printed alone, proves of each count that must not be known."""
+    return audience.findings(declared.read(ROOT, REGION), released.root)
 
 
-@pytest.mark.parametrize("municipality", [audience.PUBLIC, "05399020"])
-def test_an_attacker_proves_no_count_and_no_remainder(released: RegionData, municipality: str | None) -> None:
-    """Written from what is printed alone, it takes sums, measures, years and neighbours together."""
-    found = findings_of_an_attacker(released, municipality)
+def test_an_attacker_proves_no_count_and_no_remainder(proved_by_the_public: list[judge.Finding]) -> None:
+    assert len(proved_by_the_public) > 1000
+    assert judge.broken(proved_by_the_public) == []
+
+
+def test_a_municipality_with_its_own_numbers_proves_none_either(released: RegionData) -> None:
+    found = audience.findings(declared.read(ROOT, REGION), released.root, "05399020")
     assert len(found) > 1000
     assert judge.broken(found) == []
 
 
 @pytest.mark.xfail(reason="single years behind overlapping sums, what stands between nested ages: not protected")
-def test_an_attacker_proves_no_part_of_a_sum(released: RegionData) -> None:
-    assert [str(finding) for finding in findings_of_an_attacker(released) if finding.verdict] == []
+def test_an_attacker_proves_no_part_of_a_sum(proved_by_the_public: list[judge.Finding]) -> None:
+    assert [str(finding) for finding in proved_by_the_public if finding.verdict] == []
 
 
 # ---------------------------------------------------------------- with dirt
