@@ -17,6 +17,7 @@ test: $(INSTALLED)
 # minutes: what is too long for every build
 soak: $(INSTALLED)
 	$(BIN)/python -m pytest -n0 tests/soak/soak_*.py
+	for file in verdicts conversions; do $(BIN)/python tests/soak/$$file.py || exit 1; done
 
 dev: $(INSTALLED)
 	$(BIN)/sozialraum dev

@@ -22,7 +22,7 @@ TABLES: dict[str, dict[str, str]] = {
     "region": {
         "region": "varchar", "name": "varchar", "crs": "varchar", "geography": "varchar",
         "reporting_edition": "varchar", "municipality_level": "varchar", "finest_level": "varchar",
-        "population": "varchar", "supply_level": "varchar", "licence_note": "varchar",
+        "population": "varchar", "supply_level": "varchar", "false_discovery_rate": "double", "licence_note": "varchar",
     },
     "source": {
         "source": "varchar", "title": "varchar", "owner": "varchar", "description": "varchar", "licence": "varchar",
@@ -42,8 +42,9 @@ TABLES: dict[str, dict[str, str]] = {
         "source_note": "varchar", "responsible": "varchar", "year_from": "integer", "year_to": "integer",
         "numerator": "varchar", "denominator": "varchar", "factor": "double", "reported_measure": "varchar",
         "reported_decimals": "integer", "change_indicator": "varchar", "change_years": "integer",
-        "minimum_denominator": "double", "pooled_years": "integer", "interval": "varchar", "widest_interval": "double",
-        "narrow_interval": "double", "widest_relative_interval": "double", "change_relative": "boolean",
+        "minimum_denominator": "double", "minimum_numerator": "double", "pooled_years": "integer",
+        "interval": "varchar", "widest_interval": "double", "narrow_interval": "double",
+        "widest_relative_interval": "double", "change_relative": "boolean",
         "minimum_population_measure": "varchar", "minimum_population": "double", "is_of_events": "boolean",
         "is_supply": "boolean",
     },
@@ -99,7 +100,10 @@ def build(declared: Declarations, output: Path) -> dict[str, int]:
             if basis.level is not None
             for measure, factor in basis.sum.items()
         ]
-        + [{"basis": f"{TRUTH}{truth}", "measure": truth, "factor": 1.0} for truth in declared.region.support.truths],
+        + [
+            {"basis": f"{TRUTH}{truth}", "measure": truth, "factor": 1.0}
+            for truth in declared.region.support.known_splits
+        ],
         "age_bound": [
             {
                 "name": bound.id,
@@ -147,8 +151,9 @@ def _indicator(declared: Declarations, indicator: Indicator) -> dict[str, Any]:
         "indicator": indicator.id,
         **indicator.model_dump(include=set(TABLES["indicator"]) - {"indicator"}),
         **_years(indicator.periods),
-        **indicator.widths,
+        **indicator.limits_of_reliability,
         "interval": indicator.interval_method,
+        "limits": " ".join(filter(None, [indicator.limits, indicator.exceeds_whole_because])),
         "reported_measure": indicator.reported.measure if indicator.reported else None,
         "reported_decimals": indicator.reported.decimals if indicator.reported else None,
         "change_indicator": indicator.change.indicator if indicator.change else None,

@@ -289,6 +289,21 @@ IN_ONE_FILE: list[tuple[str, Change, str, list[str]]] = [
         "",
         ["kind share needs denominator, numerator", "found numerator"],
     ),
+    (SHARE, lambda c: c.update(numerator_is="events"), "", ["for rates", "kind share"]),
+    (SHARE, lambda c: c.update(kind="rate"), "", ["a rate needs numerator_is"]),
+    (SHARE, lambda c: c.update(kind="rate", numerator_is="teil"), "numerator_is", ["'teil'", "'part_of_denominator'"]),
+    (
+        SHARE,
+        lambda c: c.update(kind="rate", numerator_is="part_of_denominator"),
+        "",
+        ["kind share", "exceeds_whole_because"],
+    ),
+    (
+        SHARE,
+        lambda c: c.update(kind="rate", numerator_is="events", exceeds_whole_because="Fälle, nicht Personen."),
+        "",
+        ["parts of a whole", "events"],
+    ),
     (SHARE, lambda c: c.update(decimals=9), "decimals", ["less than or equal to 6"]),
     (INDEX, lambda c: c["index"].update(classes=[{"name": "a"}, {"name": "b"}]), "index", ["below or up_to"]),
     (
@@ -419,6 +434,8 @@ BETWEEN_FILES: list[tuple[str, Change, str, list[str]]] = [
     (REGISTER, lambda c: c["files"][0].update(period="{jahr}-12-31"), "files.0.period", ["{jahr}", "year"]),
     (SHARE, lambda c: c.update(numerator="kinder"), "numerator", ["'kinder'", "population_65_plus"]),
     (SHARE, lambda c: c.update(denominator="kinder"), "denominator", ["'kinder'", "population"]),
+    (SHARE, lambda c: c.update(kind="rate", numerator_is="events"), "numerator_is", ["always a part", "kind share"]),
+    (SHARE, lambda c: c.update(denominator="population_18_to_64"), "numerator_is", ["not overlap", "other_group"]),
     (
         INDEX,
         lambda c: c["index"]["minimum_population"].update(measure="x"),

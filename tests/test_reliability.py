@@ -5,6 +5,7 @@ Reads dbt/macros; renders them without dbt, for they are plain Jinja.
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import duckdb
@@ -13,6 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+
+from dagster_project.declarations import Indicator, load
+from dagster_project.settings import Project
 
 MACROS = Path(__file__).parents[1] / "dbt" / "macros" / "dates_and_intervals.sql"
 
@@ -87,6 +91,92 @@ def test_the_interval_of_a_ratio_is_that_of_the_share_as_odds(connection, bound,
     assert low <= 100 * part / other <= high
 
 
+@given(whole=st.integers(1, 500), excess=st.integers(1, 20))
+@settings(max_examples=40, deadline=None)
+def test_more_than_everybody_is_between_what_everybody_proves_and_itself(connection, bound, whole, excess) -> None:  # type: ignore[no-untyped-def]
+    low = stats.binomtest(whole, whole).proportion_ci(0.95, method="wilson").low
+    ours = interval(connection, bound, "wilson", whole + excess, whole, factor=100.0)
+    assert ours == pytest.approx((100 * low, 100 * (whole + excess) / whole), abs=1e-9)
+
+
 def test_nobody_in_the_denominator_has_no_interval(connection, bound) -> None:  # type: ignore[no-untyped-def]
     for method in ("byar", "ratio", "none"):
         assert interval(connection, bound, method, 0, 0) == (None, None)
+
+
+# ---------------------------------------------------------------- when a value is unreliable
+
+
+def shares_by_nchs(numerator: int, denominator: int) -> bool:
+    """NCHS, Series 2, Number 175 (2017), written from the standard: whether a proportion or its complement fails it."""
+    share = numerator / denominator
+    interval = stats.binomtest(numerator, denominator).proportion_ci(0.95, method="wilson")
+    width = interval.high - interval.low
+    if denominator < 30 or share in (0, 1) or width >= 0.3:
+        return True
+    return width > 0.05 and (width / share > 1.3 or width / (1 - share) > 1.3)
+
+
+def unreliable(
+    connection: duckdb.DuckDBPyConnection,
+    bound: jinja2.environment.TemplateModule,
+    declared: Indicator,
+    numerator: int,
+    denominator: int,
+) -> bool:
+    limits = ", ".join(f"cast({x or 'null'} as double) as {name}" for name, x in declared.limits_of_reliability.items())
+    method = declared.interval_method
+    low, high = (bound.interval_bound("interval", "numerator", "denominator", "factor", sign) for sign in ("-", "+"))
+    found = connection.execute(
+        f"select {bound.is_unreliable('value', 'numerator', 'denominator', 'low', 'high', 'counted')} from ("
+        f"select *, factor * numerator / denominator as value, {low} as low, {high} as high from ("
+        f"select '{method}' as interval, cast({declared.factor} as double) as factor, {limits}, "
+        f"cast({numerator} as double) as numerator, cast({denominator} as double) as denominator)) as counted"
+    ).fetchone()
+    assert found is not None
+    return bool(found[0])
+
+
+@cache
+def indicators() -> dict[str, Indicator]:
+    return load(Project(MACROS.parents[2]), "musterkreis").indicators
+
+
+def declared(name: str) -> Indicator:
+    return indicators()[name]
+
+
+@given(numerator=st.integers(0, 400), rest=st.integers(0, 400))
+@settings(max_examples=80, deadline=None)
+def test_a_share_is_as_reliable_as_nchs_says_of_it_and_its_complement(connection, bound, numerator, rest) -> None:  # type: ignore[no-untyped-def]
+    if numerator + rest == 0:
+        return
+    share = declared("share_obesity")
+    expected = shares_by_nchs(numerator, numerator + rest)
+    assert unreliable(connection, bound, share, numerator, numerator + rest) == expected
+
+
+@pytest.mark.parametrize(
+    ("indicator", "numerator", "denominator", "expected"),
+    [
+        ("share_language_abnormal", 97, 100, True),  # the complement, 3 of 100, is too wide
+        ("share_language_abnormal", 0, 2000, True),  # nobody
+        ("share_language_abnormal", 2000, 2000, True),  # everybody
+        ("share_language_abnormal", 29, 58, False),
+        ("care_rate_3_to_5", 180, 200, False),
+        ("care_rate_3_to_5", 203, 200, True),  # more than everybody: the sources disagree
+        ("child_welfare_rate", 9, 3000, True),  # fewer than ten events
+        ("child_welfare_rate", 12, 3000, False),
+        ("old_age_ratio_20_64", 500, 400, False),
+    ],
+)
+def test_reliability_of_single_values(connection, bound, indicator, numerator, denominator, expected) -> None:  # type: ignore[no-untyped-def]
+    assert unreliable(connection, bound, declared(indicator), numerator, denominator) == expected
+
+
+def test_a_care_rate_is_as_certain_as_the_share_it_is() -> None:
+    """Children in day care are children of their area: events in a population would be 3.5 times as uncertain."""
+    methods = {name: item.interval_method for name, item in indicators().items()}
+    assert {name for name, method in methods.items() if method == "byar"} == {"child_welfare_rate"}
+    assert methods["care_rate_3_to_5"] == methods["care_rate_under_3"] == "wilson"
+    assert methods["mean_age"] == methods["kita_places_rate"] == "none"

@@ -128,16 +128,20 @@ class Comparable(Declared):
 
 
 class Reliability(Declared):
-    """When the 95 % interval makes a value unreliable; widths are parts of the factor: 0.3 is 30 points.
+    """When a value is unreliable; widths of the 95 % interval are parts of the factor: 0.3 is 30 points.
 
-    What is left out follows the presentation standards of the National Center for Health Statistics: for proportions
-    (Series 2, Number 175, 2017) a width of 30 points or more, or of more than 130 % of the value unless it is at most
-    5 points; for rates and counts (Series 2, Number 200, 2023) a width of more than 160 % of the value.
+    What is left out follows the presentation standards of the National Center for Health Statistics. For proportions
+    (Series 2, Number 175, 2017): fewer than 30 in the denominator, nobody or everybody, a width of 30 points or more,
+    or of more than 130 % of the value or of what it lacks to the whole, unless it is at most 5 points. For rates and
+    counts (Series 2, Number 200, 2023): fewer than 10 events, a width of more than 160 % of the value.
     """
 
+    minimum_numerator: int | None = Field(default=None, gt=0, description="of events: below it a value is unreliable")
     widest_interval: float | None = Field(default=None, gt=0)
     narrow_interval: float | None = Field(default=None, ge=0, description="never too wide up to this width")
-    widest_relative_interval: float | None = Field(default=None, gt=0, description="width in relation to the value")
+    widest_relative_interval: float | None = Field(
+        default=None, gt=0, description="width in relation to the value, of a part of a whole to the rest as well"
+    )
 
 
 class Indicator(Declared):
@@ -179,10 +183,15 @@ class Indicator(Declared):
     periods: Years = Years()
     minimum_denominator: int | None = Field(default=None, gt=0, description="below it a value is shown as unreliable")
     pooled_years: int = Field(default=1, ge=1, description="years summed up to one value, for rare events")
-    interval: Literal["wilson", "byar", "ratio", "none"] | None = Field(
+    numerator_is: Literal["part_of_denominator", "events", "other_group", "amount"] | None = Field(
         default=None,
-        description="wilson: part of a whole; byar: events in a population; ratio: two groups that do not overlap; "
-        "left out: wilson for a share, byar for a rate",
+        description="what the numerator of a rate is to its denominator, which decides the interval; of a share it is "
+        "a part. part_of_denominator: Wilson; events, of which one may fall on somebody twice or on others: Byar; "
+        "other_group, that does not overlap: Wilson of the share in both, as odds; amount (a sum of years, euros, "
+        "places), which does not vary by chance like a count: none",
+    )
+    exceeds_whole_because: str | None = Field(
+        default=None, min_length=20, description="why a rate of parts can be above the whole, in German"
     )
     reliability: Reliability = Reliability()
     breaks: list[Break] = Field(default_factory=list)
@@ -201,18 +210,22 @@ class Indicator(Declared):
 
     @property
     def interval_method(self) -> str:
-        """How its interval is computed, where the declaration leaves it open."""
-        by_kind = {"share": "wilson", "reported_share": "wilson", "rate": "byar"}
-        return self.interval or by_kind.get(self.kind, "none")
+        """How its interval is computed: by what its numerator is to its denominator."""
+        if self.kind in ("share", "reported_share"):
+            return "wilson"
+        methods = {"part_of_denominator": "wilson", "events": "byar", "other_group": "ratio"}
+        return methods.get(self.numerator_is or "", "none")
 
     @property
-    def widths(self) -> dict[str, float | None]:
-        """The widths of `reliability` in the indicator's unit, where the declaration leaves them open."""
+    def limits_of_reliability(self) -> dict[str, float | None]:
+        """When a value is unreliable, widths in the indicator's unit, where the declaration leaves it open."""
         is_share = self.interval_method == "wilson"
         declared = self.reliability
         widest = declared.widest_interval or (0.3 if is_share else None)
         narrow = declared.narrow_interval if declared.narrow_interval is not None else 0.05 if is_share else 0.0
         return {
+            "minimum_denominator": self.minimum_denominator or (30 if is_share else None),
+            "minimum_numerator": declared.minimum_numerator or (10 if self.interval_method == "byar" else None),
             "widest_interval": widest and widest * self.factor,
             "narrow_interval": narrow * self.factor,
             "widest_relative_interval": declared.widest_relative_interval or (1.3 if is_share else 1.6),
@@ -250,4 +263,21 @@ class Indicator(Declared):
                 f"direction: {self.direction} needs direction_reason: why it is undisputed that every high value is "
                 "(un)favourable; the age, origin and households of residents and the use of help are neutral"
             )
+        return self
+
+    @model_validator(mode="after")
+    def a_rate_says_what_its_numerator_is(self) -> Indicator:
+        if self.kind != "rate" and (self.numerator_is or self.exceeds_whole_because):
+            raise ValueError(
+                f"numerator_is and exceeds_whole_because are for rates, not for kind {self.kind}: remove them"
+            )
+        if self.kind == "rate" and self.numerator_is is None:
+            raise ValueError("a rate needs numerator_is: part_of_denominator, events, other_group or amount")
+        if self.numerator_is == "part_of_denominator" and self.exceeds_whole_because is None:
+            raise ValueError(
+                "a part that is never more than its whole is a share: declare kind share, or say in "
+                "exceeds_whole_because why it can be more"
+            )
+        if self.exceeds_whole_because and self.numerator_is != "part_of_denominator":
+            raise ValueError(f"exceeds_whole_because is about parts of a whole, not {self.numerator_is}: remove it")
         return self

@@ -97,6 +97,7 @@ def unresolved(project: Project, declared: Declarations) -> list[Mistake]:
         *_value_sum_references(project, declared),
         *_contract_references(project, declared),
         *_indicator_references(declared),
+        *_contradictions_of_numerators(declared),
         *_suite_references(project, declared),
         *_sharing_references(declared),
         *_participation_references(declared),
@@ -137,8 +138,10 @@ def _support_references(declared: Declarations) -> list[Mistake]:
             for measure in basis.sum:
                 mistakes += _reference(file, f"support.bases.{name}.sum", measure, declared.universes)
     weights = {name for points in region.support.points.values() for file in points.files for name in file.weights}
-    for truth in region.support.truths:
-        mistakes += _reference(file, "support.truths", truth, {*declared.universes, *weights})
+    for universe, truths in region.support.truths.items():
+        mistakes += _reference(file, f"support.truths.{universe}", universe, set(declared.universes.values()))
+        for truth in truths:
+            mistakes += _reference(file, f"support.truths.{universe}", truth, {*declared.universes, *weights})
     for universe in region.support.universes:
         mistakes += _reference(file, f"support.universes.{universe}", universe, set(declared.universes.values()))
     return mistakes
@@ -346,6 +349,42 @@ def _indicator_references(declared: Declarations) -> list[Mistake]:
                         file, f"index.compositions.{number}", component.indicator, declared.indicators
                     )
     return mistakes
+
+
+def _contradictions_of_numerators(declared: Declarations) -> list[Mistake]:
+    """What a numerator is to its denominator must agree with how the sources say that measures add up."""
+    mistakes: list[Mistake] = []
+    for indicator in declared.indicators.values():
+        numerator, denominator = indicator.numerator, indicator.denominator
+        if numerator is None or denominator is None:
+            continue
+        part = indicator.kind == "share" or indicator.numerator_is == "part_of_denominator"
+        apart = any({numerator, denominator} <= set(relation.parts) for relation in declared.relations)
+        problem = None
+        if numerator in declared.value_sums:
+            if indicator.numerator_is != "amount":
+                problem = f"{numerator} adds up values: declare kind rate and numerator_is amount"
+        elif numerator in _parts_of(declared, denominator):
+            if indicator.kind != "share":
+                problem = f"{numerator} is always a part of {denominator}: declare kind share"
+        elif apart and part:
+            problem = f"{numerator} and {denominator} do not overlap: declare kind rate and numerator_is other_group"
+        elif not apart and indicator.numerator_is == "other_group" and denominator in _parts_of(declared, numerator):
+            problem = f"{denominator} is a part of {numerator}, so the two overlap: exchange them"
+        if problem:
+            mistakes.append(Mistake(f"dbt/indicators/{indicator.id}.yml", "numerator_is", problem))
+    return mistakes
+
+
+def _parts_of(declared: Declarations, whole: str) -> set[str]:
+    """Every measure that is a part of another, or a part of one of its parts."""
+    found: set[str] = set()
+    open_wholes = [whole]
+    for measure in open_wholes:  # grows while it is read
+        parts = {part for relation in declared.relations if relation.whole == measure for part in relation.parts}
+        open_wholes += sorted(parts - found)
+        found |= parts
+    return found
 
 
 def _suite_references(project: Project, declared: Declarations) -> list[Mistake]:

@@ -98,15 +98,17 @@ class Support(Declared):
 
     A ladder lists bases from the best to the last resort; a source area takes the first on which it has any weight at
     all, and its plain area where it has none. `universes` holds a ladder for each universe of which measures speak.
-    `truths` are measures of records, or weights of points, whose true split is known: the error of all others is
-    fitted on them.
+    `truths` are measures of records, or weights of points, whose true split is known and who live as unevenly as a
+    universe does: its error is fitted on them. A universe without any takes the larger one that its own figures tell.
     """
 
     points: dict[Identifier, Points] = Field(default_factory=dict)
     bases: dict[Identifier, Basis] = Field(default_factory=dict)
     ladder: list[Identifier] = Field(default_factory=list, description="for every universe without one of its own")
     universes: dict[Identifier, list[Identifier]] = Field(default_factory=dict)
-    truths: list[Identifier] = Field(default_factory=list)
+    truths: dict[Identifier, list[Identifier]] = Field(
+        default_factory=dict, description="by universe: measures or weights that live as unevenly as it, split known"
+    )
 
     @model_validator(mode="after")
     def names_are_declared(self) -> Support:
@@ -128,6 +130,11 @@ class Support(Declared):
             if unknown:
                 raise ValueError(f"ladder {universe}: {', '.join(unknown)} is not declared under bases")
         return self
+
+    @property
+    def known_splits(self) -> list[Identifier]:
+        """Every measure or weight whose true split is known, once."""
+        return list(dict.fromkeys(name for names in self.truths.values() for name in names))
 
     def ladder_of(self, universe: str) -> list[Identifier]:
         """The bases of a universe from the best to the last resort; plain area, the very last, is not among them."""

@@ -285,6 +285,9 @@ class Region(Declared):
         default=None, min_length=1, description="what the region reports; all that its sources allow where left out"
     )
     support: Support = Support()
+    false_discovery_rate: float = Field(
+        default=0.05, gt=0, le=0.5, description="which share of the differences and trends called proven may be chance"
+    )
     licence_note: str
 
     def public_keys_of(self, sender: str) -> tuple[str, ...]:

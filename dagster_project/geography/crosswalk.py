@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from dagster_project.declarations import Geography, Region
-from dagster_project.declarations.support import AREA
+from dagster_project.declarations.support import AREA, TRUTH
 from dagster_project.geography import error, weights
 from dagster_project.geography.ground import Ground, Held
 from dagster_project.geography.layers import Atlas, Layer
@@ -72,10 +72,11 @@ def _needs(ground: Ground, path: Path) -> Iterator[tuple[Layer, str, str]]:
         yield ground.atlas.layer(row.geography, row.edition, row.level), row.universe, str(row.reference_date)[:10]
 
 
-def _overdispersion(ground: Ground, crosswalks: list[_Crosswalk]) -> dict[str, float]:
-    """How unevenly people of one kind live, by basis: fitted over all source layers, each on its latest day.
+def _overdispersion(ground: Ground, crosswalks: list[_Crosswalk]) -> dict[str, dict[str, float]]:
+    """How unevenly people of one kind live, by universe and basis: fitted over all source layers, each on its last day.
 
-    On support areas it is fitted with the first basis of the common ladder that has them, and holds for all of them.
+    On support areas it is fitted with the first basis of the common ladder that has them, and holds for all of them. A
+    universe that no truth is declared for has none on support areas, where its own figures tell it.
     """
     support = ground.region.support
     areas = next((name for name in support.ladder if support.bases[name].level is not None), None)
@@ -83,12 +84,19 @@ def _overdispersion(ground: Ground, crosswalks: list[_Crosswalk]) -> dict[str, f
     latest = {crosswalk.source.digest: crosswalk for crosswalk in sorted(crosswalks, key=lambda item: item.day)}
     wanted = {basis for basis in fitted_with.values() if basis is not None} | {AREA}
     found = [crosswalk.moments(basis) for crosswalk in latest.values() for basis in sorted(wanted)]
-    fitted = {AREA: error.UNKNOWN_OF_AREA, **dict.fromkeys(fitted_with.values(), error.UNKNOWN)}
-    if found:
-        summed = pd.concat(found).groupby(["basis", "truth"], as_index=False)[["numerator", "denominator"]].sum()
-        values = {basis: error.overdispersion(rows) for basis, rows in summed.groupby("basis")}
-        fitted |= {basis: value for basis, value in values.items() if value >= 0}
-    return {AREA: fitted[AREA], **{name: fitted[basis] for name, basis in fitted_with.items()}}
+    rows = pd.concat(found) if found else error.moments(Masses(AREA, error.NO_PAIRS.assign(mass=0.0)), [], False)
+    summed = rows.groupby(["basis", "truth"], as_index=False)[["numerator", "denominator"]].sum()
+    fits: dict[str, dict[str, float]] = {}
+    for universe in {crosswalk.universe for crosswalk in crosswalks}:
+        truths = [f"{TRUTH}{name}" for name in support.truths.get(universe, [])]
+        own = {basis: error.overdispersion(rows[rows["truth"].isin(truths)]) for basis, rows in summed.groupby("basis")}
+        land = error.overdispersion(summed[summed["basis"] == AREA])
+        fits[universe] = {AREA: land if land >= 0 else error.UNKNOWN_OF_AREA}
+        for name, basis in fitted_with.items():
+            fit = own.get(basis or "", np.nan)
+            tells_itself = support.bases[name].level is not None and not truths
+            fits[universe][name] = fit if fit >= 0 else np.nan if tells_itself else error.UNKNOWN
+    return fits
 
 
 class _Crosswalk:
@@ -108,7 +116,7 @@ class _Crosswalk:
         own = ids.index(source.level) if source.geography == geography.id and source.level in ids else 0
         return [(rank, level.id) for rank, level in enumerate(geography.levels) if level.published and rank >= own]
 
-    def rows(self, overdispersion: dict[str, float]) -> pd.DataFrame:
+    def rows(self, overdispersion: dict[str, dict[str, float]]) -> pd.DataFrame:
         """The weights onto each level, as rows of `WEIGHT_TYPES`."""
         rows = self.ground.stored("weights", self._depends_on(), self._weights)
         return rows.assign(
@@ -116,15 +124,17 @@ class _Crosswalk:
             geography=self.target.geography,
             edition=self.target.edition,
             base_rank=self.levels[0][0],
-            overdispersion=rows["basis"].map(overdispersion),
+            overdispersion=rows["basis"].map(overdispersion[self.universe]),
         )
 
-    def findings(self, overdispersion: dict[str, float]) -> pd.DataFrame:
+    def findings(self, overdispersion: dict[str, dict[str, float]]) -> pd.DataFrame:
         """What is to be known about this crosswalk, as rows of `FINDING_TYPES`."""
         rows = self.ground.stored("findings", self._depends_on(), self._findings)
         bases = rows.loc[rows["finding"] == "sources_on_basis", "basis"]
-        fitted = pd.DataFrame({"finding": "overdispersion", "basis": bases, "number": bases.map(overdispersion)})
-        return pd.concat([rows, fitted]).assign(**self._named())
+        fitted = pd.DataFrame(
+            {"finding": "overdispersion", "basis": bases, "number": bases.map(overdispersion[self.universe])}
+        )
+        return pd.concat([rows, fitted.dropna()]).assign(**self._named())
 
     def _depends_on(self) -> list[str]:
         parts = [self.source.digest, self.target.digest, repr(self.levels), repr(self.absent.tolist())]

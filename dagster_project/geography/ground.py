@@ -82,7 +82,7 @@ class Ground:
 
     def truths(self, basis: str, day: str) -> list[Held]:
         """Masses on the same support as a basis whose true split is known."""
-        declared, names = self.region.support.bases[basis], self.region.support.truths
+        declared, names = self.region.support.bases[basis], self.region.support.known_splits
         if declared.points is None:
             return [held for name in names if len((held := self.held(f"{TRUTH}{name}", day)).rows)]
         points, digest = self._point_set(declared.points)

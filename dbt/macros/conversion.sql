@@ -15,3 +15,21 @@
         else greatest(1 - {{ value }} / nullif({{ mass }}, 0), 0.1) * (1 + greatest({{ mass }} - 1, 0) * {{ overdispersion }})
     end
 {%- endmacro %}
+
+{#
+    The same for a share of the people a figure is about, without their number: of `size` people in a source area; in
+    relation to those who are carried over it is by how much the variance of the share exceeds chance.
+#}
+{% macro spread_of_piece(weight, size, overdispersion) -%}
+    {{ size }} * {{ weight }} * (1 - {{ weight }}) * (1 + greatest({{ size }} - 1, 0) * {{ overdispersion }})
+{%- endmacro %}
+
+{# How unlike areas are beyond chance, by moments: an aggregate over counts, the people they are among, and a rate. #}
+{% macro overdispersion_between(value, mass, rate) -%}
+    {%- set others = 'greatest(1 - ' ~ rate ~ ', 0.1)' -%}
+    coalesce(
+        sum(power({{ value }} - {{ rate }} * {{ mass }}, 2) - {{ mass }} * {{ rate }} * {{ others }})
+        / nullif(sum({{ mass }} * greatest({{ mass }} - 1, 0) * {{ rate }} * {{ others }}), 0),
+        0
+    )
+{%- endmacro %}

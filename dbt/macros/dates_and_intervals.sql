@@ -14,14 +14,17 @@
 {%- endmacro %}
 
 {#
-    One bound of the interval at 95 % in the indicator's unit, by the method its declaration names:
-    wilson  a part of a whole (Wilson 1927);
+    One bound of the interval at 95 % in the indicator's unit, by the method that follows from its declaration:
+    wilson  a part of a whole (Wilson 1927); where two sources disagree and the part is more than the whole, that of
+            everybody, up to the value;
     byar    events in a population, the count a Poisson variable (Byar's approximation, in Breslow and Day 1987);
     ratio   two groups that do not overlap: the Wilson bounds of their share in the sum, as odds.
 #}
 {% macro interval_bound(method, numerator, denominator, factor, sign) -%}
+    {%- set part = 'least(' ~ numerator ~ ', ' ~ denominator ~ ')' -%}
+    {%- set excess = factor ~ ' * greatest(' ~ numerator ~ ' - ' ~ denominator ~ ', 0) / nullif(' ~ denominator ~ ', 0)' -%}
     case {{ method }}
-        when 'wilson' then {{ wilson_bound(numerator, denominator, factor, sign) }}
+        when 'wilson' then {{ wilson_bound(part, denominator, factor, sign) }}{% if sign == '+' %} + {{ excess }}{% endif %}
         when 'byar' then {{ byar_bound(numerator, denominator, factor, sign) }}
         when 'ratio' then {{ ratio_bound(numerator, denominator, factor, sign) }}
     end
@@ -43,16 +46,20 @@
 {%- endmacro %}
 
 {#
-    Whether an interval is too wide for its value to be relied upon: by its width in the indicator's unit, or, unless
-    it is narrow anyway, by its width in relation to the value.
+    Whether a value is not to be relied upon: few people or events, nobody or everybody of a whole, or an interval that
+    is too wide, in the indicator's unit or, unless it is narrow anyway, in relation to the value or to the rest.
 #}
-{% macro is_too_wide(value, low, high, indicator) -%}
+{% macro is_unreliable(value, numerator, denominator, low, high, indicator) -%}
     (
-        {{ high }} - {{ low }} >= {{ indicator }}.widest_interval
-        or (
-            {{ high }} - {{ low }} > {{ indicator }}.narrow_interval
-            and {{ high }} - {{ low }} > {{ indicator }}.widest_relative_interval * {{ value }}
-        )
+        coalesce({{ denominator }} < {{ indicator }}.minimum_denominator, false)
+        or coalesce({{ numerator }} < {{ indicator }}.minimum_numerator, false)
+        or {{ indicator }}.interval = 'wilson' and ({{ numerator }} = 0 or {{ numerator }} >= {{ denominator }})
+        or coalesce({{ high }} - {{ low }} >= {{ indicator }}.widest_interval, false)
+        or coalesce({{ high }} - {{ low }} > {{ indicator }}.narrow_interval and (
+            {{ high }} - {{ low }} > {{ indicator }}.widest_relative_interval * {{ value }}
+            or {{ indicator }}.interval = 'wilson'
+            and {{ high }} - {{ low }} > {{ indicator }}.widest_relative_interval * ({{ indicator }}.factor - {{ value }})
+        ), false)
     )
 {%- endmacro %}
 

@@ -1,7 +1,10 @@
 -- counts carried over onto the reporting edition, with what is known about their error: the bounds that must hold, the
--- standard error of the model (see the macro), and the class that follows from it.
+-- standard error of the model (see the macro), the class that follows from it, and by how much more than chance a share
+-- of these people varies. How unlike the parts of a source area are is fitted where the region declares measures of known
+-- split that live like these people; else the figures tell it themselves: as areas of one municipality differ, so do parts.
 -- A source area without a figure leaves its targets without one, and says which share of their people is missing.
 -- What an office estimated for parts of its municipality is exact for the whole of it, but no bound below that.
+{%- set least_overdispersion = '0.0035' %}
 with foreign_count as (
 
     select * from {{ ref('core_foreign_count') }}
@@ -80,6 +83,63 @@ part as (
 
 ),
 
+-- how many were counted of how many people, by source area
+figure as (
+
+    select distinct
+        part.source, part.source_geography, part.source_edition, part.source_level, part.period, part.measure,
+        part.source_area, part.value, part.source_mass, area.municipality
+    from part
+    inner join {{ source('geography', 'area') }} as area
+        on part.source_geography = area.geography
+        and part.source_edition = area.edition
+        and part.source_level = area.level
+        and part.source_area = area.area
+    where part.value is not null and part.source_mass > 0
+
+),
+
+expected_figure as (
+
+    select
+        *,
+        sum(value) over (
+            partition by source, source_geography, source_edition, source_level, period, measure, municipality
+        ) / nullif(sum(source_mass) over (
+            partition by source, source_geography, source_edition, source_level, period, measure, municipality
+        ), 0) as rate
+    from figure
+
+),
+
+-- rounded up, so that no single figure can be told from it
+unlikeness as (
+
+    select
+        source, source_geography, source_edition, source_level, period, measure,
+        ceil(1000 * greatest(0, {{ overdispersion_between('value', 'source_mass', 'rate') }})) / 1000.0 as overdispersion
+    from expected_figure
+    group by source, source_geography, source_edition, source_level, period, measure
+
+),
+
+sized as (
+
+    select
+        part.*,
+        coalesce(part.source_mass, part.value) as size,
+        coalesce(part.overdispersion, greatest(coalesce(unlikeness.overdispersion, 0), {{ least_overdispersion }})) as unlike
+    from part
+    left join unlikeness
+        on part.source = unlikeness.source
+        and part.source_geography = unlikeness.source_geography
+        and part.source_edition = unlikeness.source_edition
+        and part.source_level = unlikeness.source_level
+        and part.period = unlikeness.period
+        and part.measure = unlikeness.measure
+
+),
+
 summed as (
 
     select
@@ -91,7 +151,9 @@ summed as (
         case when max(is_estimate) = 0 then sum(value) end as upper_bound,
         max(is_estimate) as is_estimate,
         sum(case when is_whole then 0 else weight * value end) as split_value,
-        sum({{ variance_of_piece('value', 'weight', 'source_mass', 'overdispersion') }}) as variance,
+        sum({{ variance_of_piece('value', 'weight', 'source_mass', 'unlike') }}) as variance,
+        -- rounded up, so that it tells no single figure
+        ceil(10 * (1 + sum({{ spread_of_piece('weight', 'size', 'unlike') }}) / nullif(sum(weight * size), 0))) / 10.0 as design_effect,
         count(case when weight > 0 and not is_whole then 1 end) as split_parts,
         count(case when weight > 0 then 1 end) as parts,
         count(case when weight > 0 then value end) as parts_with_value,
@@ -99,7 +161,7 @@ summed as (
         max(coverage) as coverage,
         min(basis) as first_basis,
         max(basis) as last_basis
-    from part
+    from sized
     group by
         source, source_geography, source_edition, source_level, base_rank,
         geography, edition, level, area, period, reference_date, measure, universe
@@ -154,6 +216,7 @@ select
     case when parts_without_value = 0 then lower_bound end as lower_bound,
     case when parts_without_value = 0 then upper_bound end as upper_bound,
     case when parts_without_value = 0 then standard_error end as standard_error,
+    case when parts_without_value = 0 then coalesce(design_effect, 1) end as design_effect,
     case when parts_without_value = 0 then split_value / nullif(value, 0) end as split_share,
     missing_share,
     coverage,

@@ -26,15 +26,17 @@ combined as (
 
     select
         {{ area_keys() }},
-        measure, value, status, reason, cast(null as varchar) as conversion_class
+        measure, value, status, reason, cast(null as varchar) as conversion_class,
+        cast(null as double) as design_effect
     from rolled_up
     union all
     select
         {{ area_keys() }},
-        measure, value, status, reason, cast(null as varchar) as conversion_class
+        measure, value, status, reason, cast(null as varchar) as conversion_class,
+        cast(null as double) as design_effect
     from record_count
     union all
-    select {{ area_keys() }}, measure, value, status, reason, conversion_class
+    select {{ area_keys() }}, measure, value, status, reason, conversion_class, design_effect
     from conversion
 
 )

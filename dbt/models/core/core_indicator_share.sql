@@ -63,6 +63,10 @@ paired as (
             end
         ) as reason,
         max({{ worse_class('numerator.conversion_class', 'denominator.conversion_class') }}) as conversion_class,
+        -- what is split wrongly in one year is so in all of them
+        1 + indicator.pooled_years * (
+            max(greatest(coalesce(numerator.design_effect, 1), coalesce(denominator.design_effect, 1))) - 1
+        ) as design_effect,
         {{ worst_status(worse_status('numerator.status', 'denominator.status')) }} as status
     from delivered_indicator as indicator
     inner join counted as latest
@@ -97,39 +101,54 @@ counted_part as (
         paired.denominator,
         paired.reason,
         paired.conversion_class,
+        paired.design_effect,
         paired.status
     from paired
     inner join delivered_indicator as indicator on paired.indicator = indicator.indicator
 
 ),
 
+-- an interval of figures that were carried over holds both errors: so many fewer people say as much by chance alone
+equivalent as (
+
+    select
+        *,
+        numerator / nullif(design_effect, 0) as equivalent_numerator,
+        denominator / nullif(design_effect, 0) as equivalent_denominator
+    from counted_part
+
+),
+
 divided as (
 
     select
-        counted_part.*,
+        equivalent.*,
+        indicator.interval,
+        indicator.factor,
+        indicator.minimum_numerator,
         indicator.is_supply and coalesce(level.level_rank < supply_level.level_rank, true) as is_apart,
         exists (
             select 1 from indicator_break
-            where indicator_break.indicator = counted_part.indicator
-                and indicator_break.year <= {{ period_year('counted_part.period') }}
-                and indicator_break.year > {{ period_year('counted_part.period') }} - (indicator.pooled_years - 1)
+            where indicator_break.indicator = equivalent.indicator
+                and indicator_break.year <= {{ period_year('equivalent.period') }}
+                and indicator_break.year > {{ period_year('equivalent.period') }} - (indicator.pooled_years - 1)
         ) as crosses_break,
         indicator.minimum_denominator,
         indicator.widest_interval,
         indicator.narrow_interval,
         indicator.widest_relative_interval,
-        indicator.factor * counted_part.numerator / nullif(counted_part.denominator, 0) as value,
-        {{ interval_bound('indicator.interval', 'counted_part.numerator', 'counted_part.denominator', 'indicator.factor', '-') }} as ci_low,
-        {{ interval_bound('indicator.interval', 'counted_part.numerator', 'counted_part.denominator', 'indicator.factor', '+') }} as ci_high
-    from counted_part
-    inner join delivered_indicator as indicator on counted_part.indicator = indicator.indicator
+        indicator.factor * equivalent.numerator / nullif(equivalent.denominator, 0) as value,
+        {{ interval_bound('indicator.interval', 'equivalent.equivalent_numerator', 'equivalent.equivalent_denominator', 'indicator.factor', '-') }} as ci_low,
+        {{ interval_bound('indicator.interval', 'equivalent.equivalent_numerator', 'equivalent.equivalent_denominator', 'indicator.factor', '+') }} as ci_high
+    from equivalent
+    inner join delivered_indicator as indicator on equivalent.indicator = indicator.indicator
     inner join level
-        on counted_part.geography = level.geography
-        and counted_part.edition = level.edition
-        and counted_part.level = level.level
+        on equivalent.geography = level.geography
+        and equivalent.edition = level.edition
+        and equivalent.level = level.level
     left join supply_level
-        on counted_part.geography = supply_level.geography
-        and counted_part.edition = supply_level.edition
+        on equivalent.geography = supply_level.geography
+        and equivalent.edition = supply_level.edition
 
 ),
 
@@ -137,8 +156,8 @@ formed as (
 
     select
         {{ area_keys() }},
-        indicator, numerator, denominator, minimum_denominator, widest_interval, narrow_interval,
-        widest_relative_interval, ci_low, ci_high, reason, conversion_class, status, is_apart, crosses_break,
+        indicator, numerator, denominator, interval, factor, minimum_denominator, minimum_numerator, widest_interval,
+        narrow_interval, widest_relative_interval, ci_low, ci_high, reason, conversion_class, status, is_apart, crosses_break,
         case when not is_apart and not crosses_break then value end as value
     from divided
 
@@ -154,8 +173,8 @@ select
     case when value is not null then ci_low end as ci_low,
     case when value is not null then ci_high end as ci_high,
     case
-        when value is not null and denominator < minimum_denominator then 'unreliable'
-        when value is not null and {{ is_too_wide('value', 'ci_low', 'ci_high', 'formed') }} then 'unreliable'
+        when value is not null
+            and {{ is_unreliable('value', 'numerator', 'denominator', 'ci_low', 'ci_high', 'formed') }} then 'unreliable'
         when value is not null then formed.status
         when (is_apart or crosses_break) and numerator is not null and denominator is not null then 'not_applicable'
         when denominator = 0 then 'not_applicable'

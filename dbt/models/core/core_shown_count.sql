@@ -18,7 +18,8 @@ select
     case when shown.measure is not null then cast(shown.value as double) else counted.value end as value,
     counted.status,
     counted.reason,
-    counted.conversion_class
+    counted.conversion_class,
+    counted.design_effect
 from counted
 left join shown
     on counted.measure = shown.measure

@@ -1,6 +1,9 @@
 -- reads protected_indicator_value; every value beside its municipality, its region and the areas of its type.
--- All of it is formed from values that are shown, so it tells nothing that they do not. An interval speaks of chance alone:
--- where a value or what it is compared with is estimated or unreliable, no difference is called certain.
+-- All of it is formed from values that are shown, so it tells nothing that they do not. Where a value or what it is
+-- compared with is estimated or unreliable, no difference is called certain. An area is tested against the rest of the
+-- whole it is part of; of all tests of one indicator, level and period so few are called different that no more of them
+-- are false than the region declares (Benjamini and Hochberg).
+{%- set family = 'geography, edition, level, period, indicator, comparator' %}
 with indicator_value as (
 
     select * from {{ ref('protected_indicator_value') }}
@@ -83,6 +86,7 @@ grouped as (
         comparator.comparator_level,
         comparator.comparator_area,
         indicator.kind,
+        indicator.interval,
         indicator.factor
     from indicator_value
     inner join indicator on indicator_value.indicator = indicator.indicator
@@ -96,6 +100,8 @@ group_value as (
     select
         geography, edition, level, period, indicator, comparator, comparator_area,
         avg(value) as mean,
+        sum(case when value is not null then numerator end) as numerator,
+        sum(case when value is not null then denominator end) as denominator,
         factor * sum(case when value is not null then numerator end)
             / nullif(sum(case when value is not null then denominator end), 0) as pooled,
         -- few people in a part are no fault of the whole, but what is estimated in it stays so
@@ -115,6 +121,9 @@ compared as (
         grouped.comparator_area,
         grouped.value,
         grouped.status,
+        grouped.numerator,
+        grouped.denominator,
+        grouped.interval,
         grouped.ci_low,
         grouped.ci_high,
         case
@@ -126,7 +135,11 @@ compared as (
         own.value as own,
         own.status as own_status,
         own.conversion_class as own_class,
+        own.numerator as own_numerator,
+        own.denominator as own_denominator,
         group_value.pooled,
+        group_value.numerator as pooled_numerator,
+        group_value.denominator as pooled_denominator,
         group_value.mean,
         coalesce(group_value.estimated, 'published') as group_status,
         group_value.conversion_class as group_class
@@ -155,8 +168,26 @@ chosen as (
         *,
         {{ rounded("case basis when 'own' then own when 'pooled' then pooled else mean end", 9) }} as comparator_value,
         case when basis = 'own' then own_status else group_status end as comparator_status,
-        case when basis = 'own' then own_class else group_class end as comparator_class
+        case when basis = 'own' then own_class else group_class end as comparator_class,
+        case basis when 'own' then own_numerator when 'pooled' then pooled_numerator end as whole_numerator,
+        case basis when 'own' then own_denominator when 'pooled' then pooled_denominator end as whole_denominator
     from compared
+
+),
+
+-- of two groups beside each other one is a part of both
+scored as (
+
+    select
+        *,
+        case interval
+            when 'wilson' then {{ score_of_part('numerator', 'denominator', 'whole_numerator', 'whole_denominator') }}
+            when 'ratio' then {{ score_of_part(
+                'numerator', '(numerator + denominator)', 'whole_numerator', '(whole_numerator + whole_denominator)'
+            ) }}
+            when 'byar' then {{ score_of_events('numerator', 'denominator', 'whole_numerator', 'whole_denominator') }}
+        end as score
+    from chosen
 
 ),
 
@@ -173,13 +204,37 @@ reasoned as (
             when status = 'estimated' then 'estimated_value'
             when comparator_status = 'estimated' then 'estimated_comparator'
             when basis = 'mean' or ci_low is null or ci_high is null then 'no_interval'
+            when score is null then 'no_rest'
         end as reason
-    from chosen
+    from scored
+
+),
+
+tested as (
+
+    select
+        *,
+        case when reason is null then {{ two_sided_probability('score') }} end as probability
+    from reasoned
+
+),
+
+ranked as (
+
+    select *, {{ rank_in_family('probability', family, 'area') }}
+    from tested
+
+),
+
+adjusted as (
+
+    select *, {{ adjusted_probability('probability', family) }} as false_discovery_rate
+    from ranked
 
 )
 
 select
-    {{ area_keys() }},
+    {{ area_keys('adjusted') }},
     indicator,
     comparator,
     comparator_area,
@@ -188,12 +243,13 @@ select
     {{ rounded('value - comparator_value', 9) }} as difference,
     case
         when reason is not null then null
-        when ci_low > comparator_value then 'above'
-        when ci_high < comparator_value then 'below'
-        else 'similar'
+        when adjusted.false_discovery_rate > region.false_discovery_rate then 'similar'
+        when score > 0 then 'above'
+        else 'below'
     end as significance,
     reason,
     case when comparator_value is not null then comparator_status end as comparator_status,
     case when comparator_value is not null then comparator_class end as comparator_class
-from reasoned
+from adjusted
+cross join region
 order by geography, edition, level, area, period, indicator, comparator

@@ -25,6 +25,7 @@ select
     region.reporting_edition,
     region.finest_level,
     region.licence_note,
+    region.false_discovery_rate,
     latest.reference_date as latest_reference_date
 from region
 cross join latest
