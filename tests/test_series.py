@@ -88,14 +88,14 @@ def connection() -> duckdb.DuckDBPyConnection:
         create table protected_indicator_value (geography text, edition text, level text, area text, period text,
             reference_date date, indicator text, value double, status text, numerator double, denominator double,
             ci_low double, ci_high double, conversion_class text);
-        create table indicator (indicator text, kind text, pooled_years int, factor double);
+        create table indicator (indicator text, kind text, interval text, pooled_years int, factor double);
         create table indicator_break (indicator text, year int);
         create table area (geography text, edition text, level text, area text, parent_level text, area_type text,
             is_unallocated boolean);
         create table area_ancestor (geography text, edition text, level text, area text, ancestor_level text,
             ancestor text);
-        create table region as select 'gemeinde' as municipality_level;
-        insert into indicator values ('quote', 'share', 1, 100);
+        create table region as select 'gemeinde' as municipality_level, 0.05 as false_discovery_rate;
+        insert into indicator values ('quote', 'share', 'wilson', 1, 100);
         insert into area values ('g', 'e', 'kreis', '0', null, null, false),
             ('g', 'e', 'ort', '1', 'kreis', 't', false), ('g', 'e', 'ort', '2', 'kreis', 't', false);
         insert into area_ancestor values ('g', 'e', 'ort', '1', 'kreis', '0'), ('g', 'e', 'ort', '2', 'kreis', '0');
@@ -107,11 +107,15 @@ def connection() -> duckdb.DuckDBPyConnection:
 def add(connection: duckdb.DuckDBPyConnection, area: str, row: Row, status: str = "", **other: Any) -> None:
     period, day, value = row
     said = status or ("missing" if value is None else "published")
-    low, high = other.get("interval", (None, None))
+    low, high = other.get("interval", (None, None) if value is None else (value - 0.5, value + 0.5))
+    people = 100 if area != "0" else 1000  # of all
     connection.execute(
-        "insert into protected_indicator_value values ('g', 'e', ?, ?, ?, ?, 'quote', ?, ?, 10, 100, ?, ?, null)",
-        [other.get("level", "ort"), area, period, day, value, said, low, high],
-    )
+        "insert into protected_indicator_value values ('g', 'e', ?, ?, ?, ?, 'quote', ?, ?, ?, ?, ?, ?, null)",
+        [
+            other.get("level", "ort"), area, period, day, value, said,
+            None if value is None else value * people / 100, people, low, high,
+        ],
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(("rows", "breaks", "sizes"), CASES)

@@ -9,7 +9,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
-from model_sql import macros
+from mart_sql import macros
 from scipy import stats
 from soak.verdicts import (
     FIRST_YEAR,

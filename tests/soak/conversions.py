@@ -15,7 +15,7 @@ import duckdb
 import pandas as pd
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
-from model_sql import macros, model  # noqa: E402
+from mart_sql import macros, rendered  # noqa: E402
 
 from dagster_project.geography import error, weights  # noqa: E402
 from dagster_project.geography.weights import Masses  # noqa: E402
@@ -46,6 +46,10 @@ TABLES = """
 """
 
 
+def _named(kind: str, name: str) -> str:
+    return name if kind == "ref" else f"{kind}_{name}"
+
+
 def carried_over(blocks: pd.DataFrame, overdispersion: float | None) -> pd.DataFrame:
     """Target areas with converted and true numbers, class and interval of the share, of those that are split.
 
@@ -72,7 +76,7 @@ def carried_over(blocks: pd.DataFrame, overdispersion: float | None) -> pd.DataF
     return connection.execute(f"""
         select conversion_class, standard_error, numerator, denominator, truth, {low} as low, {high} as high from (
             select area, value as numerator, conversion_class, standard_error, design_effect
-            from ({model("core_conversion")}) where conversion_class > 'A'
+            from ({rendered("core_conversion", _named)}) where conversion_class > 'A'
         ) inner join (
             select target as area, sum(people) * 1.0 as denominator, sum(counted) * 1.0 as truth
             from blocks group by target

@@ -17,11 +17,15 @@ import pandas as pd
 from scipy import stats
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from model_sql import macros, model
+from mart_sql import macros, rendered
 
 Floats = npt.NDArray[np.float64]
 Z = 1.959963984540054
 FIRST_YEAR = 2015
+
+
+def _named(kind: str, name: str) -> str:
+    return name if kind == "ref" else f"{kind}_{name}"
 
 
 def judged(mart: str, values: pd.DataFrame, areas: pd.DataFrame, rate: float = 0.05) -> pd.DataFrame:
@@ -51,7 +55,7 @@ def judged(mart: str, values: pd.DataFrame, areas: pd.DataFrame, rate: float = 0
             union all select 'g', 'e', level, area, 'town', above from known where level = 'area'
             union all select 'g', 'e', level, area, 'county', 'county' from known where level != 'county';
         """)
-    return connection.execute(model(mart)).df()
+    return connection.execute(rendered(mart, _named)).df()
 
 
 # ---------------------------------------------------------------- comparisons
