@@ -1,15 +1,17 @@
 """The rows of a table of areas: one row per area in the file, one landed row per area and value column.
 
 Reads  `line` and `broken` (from `reading`) and `expected_area(area)` of the connection it is given.
-Writes `accepted` and `breach` into it.
+Writes `accepted`, `breach` and `damaged` into it.
 """
 
 from __future__ import annotations
 
 import duckdb
 
+from dagster_project.breaches import Breach, Counts, Unreadable
 from dagster_project.declarations import Column, Symbol, unallocated
-from dagster_project.reading import Breach, Counts, Layout, Unreadable, count_restored, padded, refuse_no_rows
+from dagster_project.layout import Layout, padded
+from dagster_project.reading import DAMAGED, count_restored, note_damaged, refuse_no_rows
 from dagster_project.tables import identifier, literal
 
 
@@ -26,14 +28,24 @@ def accept_area_rows(
     refuse_no_rows(connection, "data_line")
     _place(connection, layout, sender)
     _type_cells(connection, layout)
+    key = identifier(layout.key.name)
+    note_damaged(
+        connection,
+        f"select {key} as text from placed union all select text from cell where meaning = 'number' and value is null",
+    )
     _find_breaches(connection, layout, period_text)
     _accept(connection)
     counted = connection.execute(
-        "select (select count(*) from placed) + (select count(*) from broken), (select count(distinct row) from breach)"
+        """
+        select
+            (select count(*) from placed) + (select count(*) from broken),
+            (select count(distinct row) from breach),
+            (select count(*) from placed anti join breach using (row) where is_placeless)
+        """
     ).fetchone()
     assert counted is not None
     corrections = count_restored(connection, [layout.key], "data_line", "1")
-    return Counts(read=counted[0], quarantined=counted[1], skipped=skipped, corrections=tuple(corrections))
+    return Counts(counted[0], counted[1], skipped, unallocated=counted[2], corrections=tuple(corrections))
 
 
 def _skip_rows(connection: duckdb.DuckDBPyConnection, layout: Layout) -> int:
@@ -91,19 +103,20 @@ def _type_cells(connection: duckdb.DuckDBPyConnection, layout: Layout) -> None:
     ]
     dimensions = layout.contract.dimensions
     connection.execute(
-        "create temp table value_column (column_name varchar, type varchar, minimum double, maximum double"
+        "create temp table value_column "
+        "(column_name varchar, type varchar, three_decimals boolean, minimum double, maximum double"
         + "".join(f", {name} {kind}" for name, kind in dimensions.items())
         + ")"
     )
     # one statement: row by row takes longer than reading the file
-    place = f"({', '.join('?' * (4 + len(dimensions)))})"
+    place = f"({', '.join('?' * (5 + len(dimensions)))})"
     connection.execute(
         f"insert into value_column values {', '.join([place] * len(layout.values))}",
         [
             value
             for column in layout.values
             for value in (
-                *(column.name, column.type, column.minimum, column.maximum),
+                *(column.name, column.type, column.three_decimals, column.minimum, column.maximum),
                 *({**layout.dimensions, **column.dimensions}.get(name) for name in dimensions),
             )
         ],
@@ -122,16 +135,19 @@ def _type_cells(connection: duckdb.DuckDBPyConnection, layout: Layout) -> None:
         interpreted as (
             select *, {f"case {meaning} else 'number' end" if meaning else "'number'"} as meaning
             from long_form
+        ),
+        typed as (
+            select
+                interpreted.row, interpreted.area, interpreted.text, interpreted.meaning, value_column.*,
+                case
+                    when meaning = 'zero' then 0.0
+                    when meaning = 'number' then {layout.number("text", "three_decimals")}
+                end as number
+            from interpreted
+            inner join value_column using (column_name)
         )
-        select
-            interpreted.row, interpreted.area, interpreted.text, interpreted.meaning, value_column.*,
-            case
-                when meaning = 'zero' then 0.0
-                when meaning = 'number' and regexp_full_match(text, {literal(layout.number)})
-                    then cast(replace(text, {literal(layout.decimal)}, '.') as double)
-            end as value
-        from interpreted
-        inner join value_column using (column_name)
+        select * exclude (number), case when number = 0 then 0.0 else number end as value
+        from typed
         """
     )
 
@@ -147,7 +163,8 @@ def _symbol_condition(symbol: Symbol, number: int) -> str:
 
 def _find_breaches(connection: duckdb.DuckDBPyConnection, layout: Layout, period_text: str | None) -> None:
     """Every row that breaks the contract, with column, value, rule and a reason that says how to mend it."""
-    key = literal(layout.key.name)
+    key, key_text = literal(layout.key.name), identifier(layout.key.name)
+    maybe_thousands = layout.maybe_thousands("text")
     period = next((column for column in layout.columns if column.role == "period"), None)
     wrong_period = (
         f"""
@@ -171,7 +188,11 @@ def _find_breaches(connection: duckdb.DuckDBPyConnection, layout: Layout, period
         select row, {key}, area, 'unknown_area',
             'Dieses Gebiet gibt es im Gebietsstand der Lieferung zum Stichtag nicht. Bitte den Schlüssel prüfen.'
         from placed anti join expected_area using (area)
-        where not is_placeless
+        where not is_placeless and {key_text} not in (select text from damaged)
+
+        union all
+        select row, {key}, text, 'damaged_text', {DAMAGED}
+        from (select row, {key_text} as text from placed) inner join damaged using (text)
 
         union all
         select row, {key}, area, 'duplicate_key', 'Dieses Gebiet steht mehrfach in der Datei. Bitte nur einmal liefern.'
@@ -180,12 +201,21 @@ def _find_breaches(connection: duckdb.DuckDBPyConnection, layout: Layout, period
 
         union all
         select row, column_name, text,
-            case when text = '' then 'empty' else 'not_a_number' end,
-            case when text = ''
-                then 'Der Wert fehlt. Bitte die Zahl oder ein im Vertrag erklärtes Zeichen eintragen.'
+            case
+                when text = '' then 'empty'
+                when {maybe_thousands} then 'maybe_thousands'
+                when cause is not null then 'damaged_text'
+                else 'not_a_number'
+            end,
+            case
+                when text = ''
+                    then 'Der Wert fehlt. Bitte die Zahl oder ein im Vertrag erklärtes Zeichen eintragen.'
+                when {maybe_thousands} and type = 'integer' then {literal(layout.maybe_thousands_reason("integer"))}
+                when {maybe_thousands} then {literal(layout.maybe_thousands_reason("number"))}
+                when cause is not null then {DAMAGED}
                 else 'Das ist weder eine Zahl (Dezimalzeichen „{layout.decimal}“) noch ein Zeichen des Vertrags.'
             end
-        from cell where meaning = 'number' and value is null
+        from cell left join damaged using (text) where meaning = 'number' and value is null
 
         union all
         select row, column_name, text, 'not_an_integer', 'Hier wird eine ganze Zahl erwartet.'
@@ -212,7 +242,7 @@ def _accept(connection: duckdb.DuckDBPyConnection) -> None:
         """
         create temp table accepted as
         select
-            * exclude (text, meaning, value, type, minimum, maximum),
+            * exclude (text, meaning, value, type, three_decimals, minimum, maximum),
             value,
             case when value is not null then 'reported' else meaning end as status
         from cell anti join breach using (row)

@@ -21,7 +21,7 @@ from dagster_project.declarations import Contract, FileLayout
 from dagster_project.declarations.contracts import in_words
 from dagster_project.periods import last_day
 from dagster_project.settings import RegionData
-from dagster_project.tables import read_json
+from dagster_project.tables import composed, read_json
 
 About = tuple[str, ...]
 # a delivery of these verdicts is not used
@@ -97,6 +97,7 @@ class Receipt:
     rows_quarantined: int = 0
     rows_skipped: int = 0
     rows_unallocated: int = 0
+    file_rules: list[str] = field(default_factory=list)
     corrections: list[dict[str, Any]] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     rules: list[dict[str, Any]] = field(default_factory=list)
@@ -147,7 +148,7 @@ def same_subject(one: Receipt | Arrival, other: Receipt | Arrival) -> bool:
 def claimed(path: Path, municipality: str, contract: Contract) -> Arrival | None:
     """The file as the contract's layout of that name reads it; None where there is none or its name tells no period."""
     for layout in contract.files:
-        match = re.fullmatch(layout.name, packages.inner_name(path))
+        match = re.fullmatch(layout.name, composed(packages.inner_name(path)))
         if match:
             period = layout.period.format(**match.groupdict())
             try:

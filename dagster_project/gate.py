@@ -23,6 +23,7 @@ import pandas as pd
 from dagster_project.declarations import Check, Contract, Declarations, Region, Suite
 from dagster_project.deliveries import HELD, REJECTED, UNUSED, WITHDRAWN, share_figures
 from dagster_project.settings import RegionData
+from dagster_project.sharing import ADVICE, OTHER_RULE
 from dagster_project.tables import connect, literal, parquet_rows, write_frame
 
 KEYS_NAMED = 50
@@ -311,7 +312,9 @@ def _in_short(receipt: Receipt) -> str:
     if receipt["verdict"] == HELD:
         return " ".join(receipt["reasons"])
     if not receipt["rows_read"]:
-        return "Die Datei war als Ganzes nicht lesbar."
+        titles = dict.fromkeys(ADVICE.get(rule, OTHER_RULE).title for rule in receipt.get("file_rules", []))
+        why = f": {'; '.join(titles)}" if titles else ""
+        return f"Die Datei wurde als Ganzes nicht angenommen{why}."
     if receipt["rows_quarantined"]:
         return f"{receipt['rows_quarantined']} von {receipt['rows_read']} Zeilen verletzen den Vertrag."
     return " ".join(receipt["reasons"])

@@ -24,8 +24,23 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 
-from dagster_project import area_rows, deliveries, packages, reading, record_rows
+from dagster_project import (
+    area_rows,
+    damaged_text,
+    deliveries,
+    header,
+    line_numbers,
+    packages,
+    partly_known,
+    reading,
+    record_breaches,
+    record_rows,
+)
+from dagster_project import (
+    layout as layouts,
+)
 from dagster_project.area_rows import accept_area_rows
+from dagster_project.breaches import Breach, Counts, Unreadable
 from dagster_project.decisions import Decision, decided, known_bad, load_decisions
 from dagster_project.declarations import Contract, Region
 from dagster_project.declarations.contracts import in_words
@@ -44,12 +59,19 @@ from dagster_project.deliveries import (
     predecessors,
     same_subject,
 )
+from dagster_project.layout import Layout
+from dagster_project.line_numbers import no_shifts, place, with_records
 from dagster_project.periods import last_day
-from dagster_project.reading import Breach, Counts, Layout, Unreadable, read_lines, texts
+from dagster_project.reading import read_lines, texts
 from dagster_project.record_rows import accept_records, record_facts
 from dagster_project.settings import RegionData
-from dagster_project.tables import connect, literal, parquet_rows, write_json, write_query
+from dagster_project.tables import composed, connect, literal, parquet_rows, write_json, write_query
 
+# another word in these may land a file differently
+CODE = (
+    deliveries, reading, layouts, header, line_numbers, damaged_text, partly_known, area_rows, record_rows,
+    record_breaches,
+)  # fmt: skip
 WORKERS = os.cpu_count() or 1
 # rules that keep a file for somebody to decide
 HOLDING = ("repeated_content", "fewer_figures")
@@ -78,6 +100,7 @@ class CheckedFile:
     reasons: list[str]
     packed_at: str = ""
     content_sha256: str = ""
+    file_rules: tuple[str, ...] = ()
 
 
 # ---------------------------------------------------------------- what lies in the inbox
@@ -121,15 +144,22 @@ def _files(region: Region, folder: str, inbox: Path) -> list[tuple[str, Path]]:
     senders = [municipality.id for municipality in region.municipalities]
     if region.region_sender is not None:
         senders.append(region.region_sender)
-    folders = {sender: inbox / sender / folder for sender in senders}
-    if len(region.municipalities) == 1 and (inbox / folder).is_dir():
-        folders = {region.municipalities[0].id: inbox / folder}
+    folders = {sender: _folder(inbox / sender, folder) for sender in senders}
+    if len(region.municipalities) == 1 and _folder(inbox, folder).is_dir():
+        folders = {region.municipalities[0].id: _folder(inbox, folder)}
     return [
         (municipality, path)
         for municipality, place in folders.items()
         for path in sorted(place.glob("*"))
         if path.is_file()
     ]
+
+
+def _folder(parent: Path, name: str) -> Path:
+    """A folder by its name, also where another system wrote the accents of its letters as signs of their own."""
+    if (parent / name).is_dir() or name.isascii() or not parent.is_dir():
+        return parent / name
+    return next((path for path in parent.iterdir() if composed(path.name) == name), parent / name)
 
 
 # ---------------------------------------------------------------- landing
@@ -270,7 +300,7 @@ def _announced(
         return replace(
             known,
             fingerprint=fingerprint,
-            file_name=arrival.path.name,
+            file_name=composed(arrival.path.name),
             missing_areas_at_most=missing_areas_at_most,
         )
     before = max(
@@ -287,7 +317,7 @@ def _announced(
         level=arrival.level,
         version=latest.version + 1 if latest else 1,
         supersedes=before.delivery if before else None,
-        file_name=arrival.path.name,
+        file_name=composed(arrival.path.name),
         sha256=sha256,
         landed_at=datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="seconds"),
         fingerprint=fingerprint,
@@ -312,7 +342,7 @@ def _fingerprint(region: Region, contract: Contract, data: RegionData) -> str:
         contract.model_dump_json().encode(),
         repr([region.public_keys_of(sender) for sender in senders]).encode(),
         Path(__file__).read_bytes(),
-        *(Path(str(module.__file__)).read_bytes() for module in (deliveries, reading, area_rows, record_rows)),
+        *(Path(str(module.__file__)).read_bytes() for module in CODE),
         *(path.read_bytes() for path in packages.CODE),
         *(path.read_bytes() for path in sorted(data.geography.glob("*.parquet"))),
     ]
@@ -400,8 +430,10 @@ def check_file(
 def _unread(connection: duckdb.DuckDBPyConnection, breaches: Sequence[Breach]) -> CheckedFile:
     """A file that was not taken row by row."""
     _store_breaches(connection, breaches)
+    no_shifts(connection)
+    rules = tuple(dict.fromkeys(breach.rule for breach in breaches))
     verdict = HELD if all(breach.rule in HOLDING for breach in breaches) else REJECTED
-    return CheckedFile(verdict, Counts(), [breach.reason for breach in breaches])
+    return CheckedFile(verdict, Counts(), [breach.reason for breach in breaches], file_rules=rules)
 
 
 def _accept(connection: duckdb.DuckDBPyConnection, layout: Layout, arrival: Arrival) -> Counts:
@@ -517,6 +549,7 @@ def _counted(receipt: Receipt, checked: CheckedFile) -> Receipt:
         content_sha256="" if checked.content_sha256 == receipt.sha256 else checked.content_sha256,
         reasons=checked.reasons,
         rules=[],
+        file_rules=list(checked.file_rules),
         rows_read=counts.read,
         rows_accepted=counts.read - counts.quarantined,
         rows_quarantined=counts.quarantined,
@@ -529,24 +562,27 @@ def _counted(receipt: Receipt, checked: CheckedFile) -> Receipt:
 def _examples(connection: duckdb.DuckDBPyConnection) -> list[str]:
     """One sentence per rule and column, with the first row that breaks it; the quarantine holds them all."""
     found = connection.execute(
-        """
-        select min(row), column_name, arg_min(value, row), any_value(reason), count(*)
-        from breach where is_quarantined group by rule, column_name order by 1, 2 limit 5
+        f"""
+        select min(row), min(record), column_name, arg_min(value, row), arg_min(reason, row), count(*)
+        from {with_records("breach")} where is_quarantined group by rule, column_name order by 1, 3 limit 5
         """
     ).fetchall()
     return [
-        f"Zeile {row}{f', Spalte {column}' if column else ''}{f', Wert „{value[:60]}“' if value else ''}: {reason}"
+        f"Zeile {place(row, record)}"
+        + (f", Spalte {column}" if column else "")
+        + (f", Wert „{value[:60]}“" if value else "")
+        + f": {reason}"
         + (f" (und {count - 1} weitere)" if count > 1 else "")
-        for row, column, value, reason, count in found
+        for row, record, column, value, reason, count in found
     ]
 
 
 # ---------------------------------------------------------------- storing
 
-_BREACH = "delivery, file_name, row, column_name, value, rule, reason, is_quarantined"
+_BREACH = "delivery, file_name, row, record, column_name, value, rule, reason, is_quarantined"
 _NO_BREACH = (
-    "'' as delivery, '' as file_name, 0::bigint as row, '' as column_name, '' as value, '' as rule, '' as reason, "
-    "true as is_quarantined"
+    "'' as delivery, '' as file_name, 0::bigint as row, 0::bigint as record, '' as column_name, '' as value, "
+    "'' as rule, '' as reason, true as is_quarantined"
 )
 
 
@@ -574,10 +610,10 @@ def _write(connection: duckdb.DuckDBPyConnection, contract: Contract, receipt: R
         ordered = " order by row, column_name" if contract.shape == "table" else ""
         write_query(connection, f"select {_landed_columns(contract, receipt)} from accepted{ordered}", raw)
     if connection.execute("select count(*) from breach").fetchone() != (0,):
-        named = f"{literal(receipt.delivery)} as delivery, {literal(receipt.file_name)} as file_name, breach.*"
+        named = f"{literal(receipt.delivery)} as delivery, {literal(receipt.file_name)} as file_name, *"
         write_query(
             connection,
-            f"select {_BREACH} from (select {named} from breach) order by row, column_name, rule",
+            f"select {_BREACH} from (select {named} from {with_records('breach')}) order by row, column_name, rule",
             quarantine,
         )
 

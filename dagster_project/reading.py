@@ -1,13 +1,13 @@
 """Reading one delivered file: its rows under the names of its contract, in one scan. Parsing is DuckDB's.
 
 Reads  one text file.
-Writes `line` and `broken` into the connection it is given.
+Writes `line`, `broken` and `line_shift` (see `line_numbers`) into the connection it is given.
 """
 
 from __future__ import annotations
 
 import codecs
-import csv
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +16,12 @@ from typing import TextIO
 
 import duckdb
 
-from dagster_project.declarations import Column, Contract, FileLayout, Symbol
+from dagster_project.breaches import Breach, Correction, Unreadable
+from dagster_project.damaged_text import SUSPECT, damage
+from dagster_project.declarations import Column
+from dagster_project.header import column_names
+from dagster_project.layout import Layout, lacks_zeros
+from dagster_project.line_numbers import number_lines
 from dagster_project.tables import CONFIDENTIAL, exactly, identifier, literal
 
 ENCODING_NAMES = {"utf-8": "UTF-8", "cp1252": "Windows-1252", "latin-1": "ISO-8859-1"}
@@ -24,79 +29,13 @@ CHUNK = 1 << 20
 TRANSCODED = ".utf8"  # how the name of a copy ends that is gone afterwards
 LINE_ENDS = "chr(10) || chr(13)"
 BROKEN_TEXT = 200  # characters of a broken row that are kept
+# SQL: what is said of a text in `damaged`
+DAMAGED = (
+    "'Die Zeichen sind beschädigt: ' || cause || '. Bitte die Datei in der vereinbarten Kodierung neu exportieren.'"
+)
 
 # from the name of a relation with the columns of a layout as text to a query over it: what `line` is to hold
 Facts = Callable[[str], str]
-
-
-@dataclass(frozen=True)
-class Breach:
-    """A breach of the contract by the file as a whole."""
-
-    rule: str
-    reason: str
-    column: str | None = None
-
-
-class Unreadable(Exception):
-    """A file that cannot be taken row by row; the reasons are German."""
-
-    def __init__(self, *breaches: Breach) -> None:
-        self.breaches = breaches
-        super().__init__("; ".join(breach.reason for breach in breaches))
-
-
-@dataclass(frozen=True)
-class Correction:
-    """What was mended in a column without asking, and in how many rows."""
-
-    column: str
-    rule: str
-    rows: int
-
-
-@dataclass(frozen=True)
-class Counts:
-    """How many rows of a file were read, broke the contract, were skipped as no data, or had no known address; and
-    what was corrected in them."""
-
-    read: int = 0
-    quarantined: int = 0
-    skipped: int = 0
-    unallocated: int = 0
-    corrections: tuple[Correction, ...] = ()
-
-
-class Layout:
-    """A contract as one layout of its file sees it: the layout's own words override the contract's."""
-
-    def __init__(self, contract: Contract, file: FileLayout) -> None:
-        overriding = {column.name: column for column in file.columns}
-        self.contract = contract
-        self.columns = [overriding.get(column.name, column) for column in contract.columns]
-        self.read_columns = [column for column in self.columns if column.role != "ignore"]
-        self.values = self.of_role("value")
-        self.delimiter = file.delimiter or contract.delimiter
-        self.encoding = file.encoding or contract.encoding
-        self.decimal = file.decimal or contract.decimal
-        self.other_columns = file.other_columns or contract.other_columns
-        self.dimensions = file.dimensions
-        self.symbols: list[Symbol] = [*file.symbols, *contract.symbols]
-
-    def of_role(self, role: str) -> list[Column]:
-        return [column for column in self.columns if column.role == role]
-
-    @property
-    def key(self) -> Column:
-        return self.of_role("key")[0]
-
-    @property
-    def number(self) -> str:
-        """Regular expression of a number as the contract writes it."""
-        return r"-?([0-9]{1,15}([.][0-9]*)?|[.][0-9]+)".replace("[.]", f"[{self.decimal}]")
-
-    def column(self, header: str) -> Column | None:
-        return next((column for column in self.columns if header.strip().casefold() in column.names), None)
 
 
 def read_lines(
@@ -108,7 +47,7 @@ def read_lines(
     """
     _refuse_other_kinds(path)
     with _as_utf8(path, layout.encoding, workspace) as text:
-        _read_lines(connection, text, layout, _header(text.path, layout), facts)
+        _read_lines(connection, text, layout, column_names(text.path, layout), facts)
     refuse_no_rows(connection)
 
 
@@ -116,18 +55,6 @@ def texts(layout: Layout) -> Facts:
     """The facts of a file whose cells are wanted as they stand, without space around them."""
     columns = ", ".join(f"trim({identifier(c.name)}) as {identifier(c.name)}" for c in layout.read_columns)
     return lambda relation: f"select {columns} from {relation}"
-
-
-def lacks_zeros(text: str, digits: int) -> str:
-    """SQL: a key that lost its leading zeros. One that is too long must stay wrong: padding also cuts."""
-    return f"(regexp_full_match({text}, '[0-9]+') and length({text}) < {digits})"
-
-
-def padded(text: str, digits: int | None) -> str:
-    """SQL: a key with its leading zeros restored where the contract says how many digits it has."""
-    if not digits:
-        return text
-    return f"case when {lacks_zeros(text, digits)} then lpad({text}, {digits}, '0') else {text} end"
 
 
 def count_restored(
@@ -188,20 +115,24 @@ class _Text:
 
 @contextmanager
 def _as_utf8(path: Path, encoding: str, workspace: Path) -> Iterator[_Text]:
-    """The file itself where it is UTF-8, else a transcoded copy that is gone afterwards.
+    """The file itself where it is UTF-8 as most write it, else a transcoded copy that is gone afterwards.
 
     A byte order mark outweighs the contract: whoever writes one writes UTF-8.
     """
     with path.open("rb") as file:
         has_mark = file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
-    if encoding == "utf-8" or has_mark:
-        yield _Text(path, _lines_of(_decoded(path, "utf-8")))
-        return
+    if has_mark:
+        encoding = "utf-8"
+    if encoding == "utf-8":
+        lines, is_composed = _looked_through(_decoded(path, encoding))
+        if is_composed:
+            yield _Text(path, lines)
+            return
     copy = workspace / f".{path.name}{TRANSCODED}"
     copy.touch(mode=CONFIDENTIAL)
     try:
         with copy.open("w", encoding="utf-8", newline="") as target:
-            lines = _lines_of(_written(_decoded(path, encoding), target))
+            lines, _ = _looked_through(_written(_composed(_decoded(path, encoding)), target))
         yield _Text(copy, lines)
     finally:
         copy.unlink(missing_ok=True)
@@ -213,12 +144,27 @@ def _written(pieces: Iterator[str], target: TextIO) -> Iterator[str]:
         yield piece
 
 
-def _lines_of(pieces: Iterator[str]) -> int:
-    ends, last = 0, "\n"
+def _composed(pieces: Iterator[str]) -> Iterator[str]:
+    """The text with every letter and its accent as one sign; cut between words, where no accent can be parted off."""
+    rest = ""
     for piece in pieces:
+        text = rest + piece
+        cut = max(map(text.rfind, "\n\r;, \t"))
+        rest = text[cut:] if cut > 0 else text
+        yield unicodedata.normalize("NFC", text[: len(text) - len(rest)])
+    yield unicodedata.normalize("NFC", rest)
+
+
+def _looked_through(pieces: Iterator[str]) -> tuple[int, bool]:
+    """How many lines a text has, and whether every letter and its accent are one sign in it."""
+    ends, last, is_composed = 0, "\n", True
+    for piece in pieces:
+        if not piece:
+            continue
         ends += piece.count("\n")
-        last = piece[-1:] or last
-    return ends + (last != "\n")
+        last = piece[-1]
+        is_composed = is_composed and unicodedata.is_normalized("NFC", piece) and not unicodedata.combining(piece[0])
+    return ends + (last != "\n"), is_composed
 
 
 def _decoded(path: Path, encoding: str) -> Iterator[str]:
@@ -242,62 +188,6 @@ def _decoded(path: Path, encoding: str) -> Iterator[str]:
                 f"Bitte als {name} speichern und erneut liefern.",
             )
         ) from error
-
-
-def _header(path: Path, layout: Layout) -> list[str]:
-    """Names of the file's columns as the contract calls them ('' for columns to be left behind)."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        try:
-            header = next(csv.reader(file, delimiter=layout.delimiter))
-        except csv.Error:  # an open quotation mark makes the whole file one cell
-            header = []
-    found = [layout.column(name) for name in header]
-    if not any(found):
-        # of records the first line may be a person's
-        quoted = f" („{_start(';'.join(header))}“)" if layout.contract.shape == "table" else ""
-        raise Unreadable(
-            Breach(
-                "wrong_header",
-                f"Die erste Zeile nennt keine Spalte des Vertrags{quoted}. "
-                f"Erwartet wird eine Kopfzeile mit {_start(', '.join(column.name for column in layout.read_columns))}, "
-                f"Trennzeichen „{layout.delimiter}“.",
-            )
-        )
-    unknown = [name for name, column in zip(header, found, strict=True) if column is None]
-    present = [column.name for column in found if column is not None and column.role != "ignore"]
-    breaches = [
-        Breach(
-            "missing_column",
-            f"Die Spalte {' oder '.join([column.name, *column.aliases])} fehlt. In der Kopfzeile unbekannt: "
-            f"{_start(', '.join(unknown)) or 'keine'}. Erwartetes Trennzeichen: „{layout.delimiter}“.",
-            column.name,
-        )
-        for column in layout.read_columns
-        if column.required and column.name not in present
-    ]
-    breaches += [
-        Breach("repeated_column", f"Die Spalte {name} steht mehrfach in der Kopfzeile.", name)
-        for name in sorted({name for name in present if present.count(name) > 1})
-    ]
-    if layout.other_columns == "refuse" and not breaches:
-        breaches = [
-            Breach(
-                "unknown_column",
-                f"Die {number}. Spalte „{_start(name)}“ steht nicht im Vertrag. Bitte weglassen oder "
-                "im Vertrag mit „role: ignore“ erklären.",
-                name,
-            )
-            for number, (name, column) in enumerate(zip(header, found, strict=True), start=1)
-            if column is None
-        ]
-    if breaches:
-        raise Unreadable(*breaches)
-    return [column.name if column and column.role != "ignore" else "" for column in found]
-
-
-def _start(text: str) -> str:
-    """A text that fits into a sentence."""
-    return text if len(text) <= 120 else f"{text[:120]} …"
 
 
 # ---------------------------------------------------------------- its rows
@@ -332,17 +222,17 @@ def _read_lines(
                 "Bitte den Export wiederholen.",
             )
         ) from error
-    _keep_broken(connection, layout)
-    _number_lines(connection, text)
+    _keep_broken(connection, layout, text.path)
+    number_lines(connection, text.path, text.lines, layout.delimiter)
 
 
-def _keep_broken(connection: duckdb.DuckDBPyConnection, layout: Layout) -> None:
+def _keep_broken(connection: duckdb.DuckDBPyConnection, layout: Layout, path: Path) -> None:
     """Rows of another width in `broken`. Raises `Unreadable` where one of them swallows the rows after it."""
     broken_text = f"left(min(trim(csv_line, {LINE_ENDS})), {BROKEN_TEXT})" if layout.of_role("key") else "null"
     connection.execute(
         f"""
         create temp table broken as
-        select line as row, {broken_text} as text,
+        select line as row, {broken_text} as text, min(byte_position) as starts_at,
             bool_or(
                 error_type not in ('MISSING COLUMNS', 'TOO MANY COLUMNS')
                 and regexp_matches(trim(csv_line, {LINE_ENDS}), '[\\r\\n]')
@@ -351,51 +241,25 @@ def _keep_broken(connection: duckdb.DuckDBPyConnection, layout: Layout) -> None:
         group by line
         """
     )
-    swallowing = connection.execute("select min(row) from broken where swallows_rows").fetchone()
+    swallowing = connection.execute("select arg_min(starts_at, row) from broken where swallows_rows").fetchone()
     if swallowing and swallowing[0] is not None:
+        with path.open("rb") as file:
+            line = file.read(swallowing[0]).count(b"\n") + 1
         raise Unreadable(
             Breach(
                 "open_quotation",
-                f"In Zeile {swallowing[0]} beginnt ein Anführungszeichen, das nicht in derselben Zelle "
+                f"In Zeile {line} beginnt ein Anführungszeichen, das nicht in derselben Zelle "
                 "endet; die folgenden Zeilen lassen sich nicht lesen. Bitte die Zelle berichtigen.",
             )
         )
 
 
-def _number_lines(connection: duckdb.DuckDBPyConnection, text: _Text) -> None:
-    """`line`: the parsed rows with the number of their line in the file.
-
-    A row's number is its place among the parsed ones, the header, and the broken and blank lines before it.
-    """
-    counted = connection.execute("select (select count(*) from parsed), (select count(*) from broken)").fetchone()
-    assert counted is not None
-    blank = [] if 1 + sum(counted) == text.lines else _blank_lines(text.path)
-    if not blank and not counted[1]:
-        connection.execute("create temp view line as select rowid + 2 as row, * from parsed")
-        return
-    connection.execute("create temp table blank (row bigint)")
-    connection.execute("insert into blank select unnest($rows::bigint[])", {"rows": blank})
-    connection.execute(
-        """
-        create temp table line as
-        with passed_over as (
-            select row, row_number() over (order by row) as number
-            from (select row from broken union select row from blank)
-        ),
-        gap as (
-            select row - number as after, max(number) as number from passed_over group by row - number
-        ),
-        placed as (
-            select rowid + 1 as position, * from parsed
-        )
-        select placed.position + 1 + coalesce(gap.number, 0) as row, placed.* exclude (position)
-        from placed
-        asof left join gap on placed.position >= gap.after
-        """
-    )
-
-
-def _blank_lines(path: Path) -> list[int]:
-    """Numbers of the lines that hold nothing: the reader passes over them in silence."""
-    with path.open("rb") as file:
-        return [number for number, line in enumerate(file, start=1) if line in (b"\n", b"\r\n")]
+def note_damaged(connection: duckdb.DuckDBPyConnection, written: str) -> None:
+    """`damaged(text, cause)`: those of the texts – a query with the column `text` – that are damaged, and why."""
+    suspects = connection.execute(
+        f"select distinct text from ({written}) where regexp_matches(text, {literal(SUSPECT)})"
+    ).fetchall()
+    found = [(text, cause) for (text,) in suspects if (cause := damage(text))]
+    connection.execute("create temp table damaged (text varchar, cause varchar)")
+    if found:
+        connection.executemany("insert into damaged values (?, ?)", found)

@@ -16,20 +16,30 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from functools import reduce
 
 import duckdb
 
+from dagster_project.breaches import Correction, Counts
+from dagster_project.damaged_text import SUSPECT
 from dagster_project.declarations import UNALLOCATED, Column
 from dagster_project.declarations.contracts import ADDRESS_PARTS
-from dagster_project.reading import Counts, Facts, Layout, count_restored, padded
+from dagster_project.layout import Layout, padded
+from dagster_project.partly_known import completed_date, known_date
+from dagster_project.reading import DAMAGED, Facts, count_restored, note_damaged
+from dagster_project.record_breaches import (
+    WITH_DATE,
+    attribute_breaches,
+    beyond_bounds,
+    has_bounds,
+    is_untyped,
+    takes_any_text,
+)
 from dagster_project.tables import identifier, literal
 
 OLDEST = 120  # years; nobody in a register is older
 AFTER_ALL_LETTERS = "~"
-WITH_DATE = ("date", "age", "age_in_months")
-# a cell is quoted only where it looks like a code: it may stand in the wrong column and be a person's
-QUOTED_FROM_ROWS = 3
-QUOTED_UP_TO_TEXTS = 20
+PARTLY = "partly_known_"
 
 
 def record_facts(layout: Layout, day: date) -> Facts:
@@ -42,30 +52,46 @@ def record_facts(layout: Layout, day: date) -> Facts:
     cells = [identifier(column.name) for column in [*layout.of_role("address"), *attributes]]
     plain = [column for role in ("identifier", "period") for column in layout.of_role(role)]
     trimmed = [f"{_trimmed(column)} as {identifier(column.name)}" for column in plain]
-    # a column of their own, or the engine would read every date three times
-    dates = [
-        f"{_date(column)} as date_{number}" for number, column in enumerate(attributes) if column.type in WITH_DATE
-    ]
+    # columns of their own, or the engine would read every date three times
+    dated = [(number, column) for number, column in enumerate(attributes) if column.type in WITH_DATE]
+    known = [f"{known_date(column)} as known_{number}" for number, column in dated]
+    dates = [_date_columns(number, completed_date(column, day)) for number, column in dated]
     typed = [
         f"{_typed(column, f'date_{number}', layout, day)} as typed_{number}" for number, column in enumerate(attributes)
     ]
-    cannot = [_is_untyped(f"typed_{i}", _trimmed(column), column) for i, column in enumerate(attributes)]
+    cannot = [is_untyped(f"typed_{i}", _trimmed(column), column) for i, column in enumerate(attributes)]
+    # a damaged text is typed like any other: whether it is one, is seen later
+    cannot += [
+        f"regexp_matches({_trimmed(column)}, {literal(SUSPECT)})" for column in attributes if takes_any_text(column)
+    ]
     untyped = f"case when {' or '.join(cannot)} then [{', '.join(map(_trimmed, attributes))}] end"
     taken = [
         *(identifier(column.name) for column in layout.of_role("address")),
         *(identifier(column.name) for column in plain),
         *(f"typed_{number} as {identifier(column.name)}" for number, column in enumerate(attributes)),
+        *(f"{_is_partly(number)}" for number, column in dated if column.partly_known),
         f"{untyped if attributes else 'null::varchar[]'} as untyped",
     ]
-    return lambda relation: (
-        f"""
-        select {", ".join(taken)}
-        from (
-            select {", ".join(["*", *typed])}
-            from (select {", ".join(["*", *dates])} from (select {", ".join([*cells, *trimmed])} from {relation}))
-        )
-    """
+    levels = [[*cells, *trimmed], ["*", *known], ["*", *dates], ["*", *typed], taken]
+
+    def facts(relation: str) -> str:
+        return reduce(lambda inner, level: f"select {', '.join(level)} from ({inner})", levels, f"from {relation}")
+
+    return facts
+
+
+def _date_columns(number: int, completed: str | None) -> str:
+    """The date a cell counts as, and whether a part of it is unknown; of the nth attribute."""
+    if completed is None:
+        return f"known_{number} as date_{number}"
+    return (
+        f"coalesce(known_{number}, {completed}) as date_{number}, "
+        f"known_{number} is null and date_{number} is not null as partly_{number}"
     )
+
+
+def _is_partly(number: int) -> str:
+    return f"partly_{number} and typed_{number} is not null as {PARTLY}{number}"
 
 
 def accept_records(
@@ -77,6 +103,7 @@ def accept_records(
     `municipality(ags)` must exist in the connection.
     """
     _place_addresses(connection, layout, sender)
+    _note_damaged(connection, layout)
     _find_breaches(connection, layout, period_text)
     _accept(connection, layout)
     counted = connection.execute(
@@ -90,8 +117,33 @@ def accept_records(
     ).fetchone()
     assert counted is not None
     keys = [column for column in layout.of_role("address") if column.part is not None]
-    corrections = count_restored(connection, keys, "address", "records")
+    corrections = [*count_restored(connection, keys, "address", "records"), *_count_partly_known(connection, layout)]
     return Counts(read=counted[0], quarantined=counted[1], unallocated=counted[2], corrections=tuple(corrections))
+
+
+def _count_partly_known(connection: duckdb.DuckDBPyConnection, layout: Layout) -> list[Correction]:
+    """How many dates of each column were completed as its contract says."""
+    columns = [(number, column) for number, column in enumerate(layout.of_role("attribute")) if column.partly_known]
+    if not columns:
+        return []
+    wanted = ", ".join(f"count(*) filter (where {PARTLY}{number})" for number, _ in columns)
+    counted = connection.execute(f"select {wanted} from line").fetchone()
+    assert counted is not None
+    return [
+        Correction(column.name, "partly_known_date", number)
+        for (_, column), number in zip(columns, counted, strict=True)
+        if number
+    ]
+
+
+def _note_damaged(connection: duckdb.DuckDBPyConnection, layout: Layout) -> None:
+    """The damaged texts among those that need a look: of attributes, and of addresses that nobody knows."""
+    places = [
+        f"select trim({identifier(column.name)}) as text from address where problem is not null or not is_known"
+        for column in layout.of_role("address")
+    ]
+    suspects = "select unnest(untyped) as text from line where untyped is not null"
+    note_damaged(connection, " union all ".join([suspects, *places]))
 
 
 def _address(layout: Layout) -> str:
@@ -121,7 +173,11 @@ def _place_addresses(connection: duckdb.DuckDBPyConnection, layout: Layout, send
             select row_number() over () as address, *, {", ".join(wanted)} from written
         ),
         numbered as (
-            select *, try_cast(part_house_number as integer) as whole_number, lower(trim(part_house_suffix)) as letter
+            select
+                *, lower(trim(part_house_suffix)) as letter,
+                -- a cast alone would read 12.7 as 13
+                case when regexp_full_match(part_house_number, '[0-9]{{1,9}}') then cast(part_house_number as integer)
+                end as whole_number
             from split
         ),
         hit as (
@@ -160,14 +216,6 @@ def _trimmed(column: Column) -> str:
     return f"trim({identifier(column.name)})"
 
 
-def _date(column: Column) -> str:
-    written = literal(column.format or "")
-    return (
-        f"cast(coalesce(try_strptime({identifier(column.name)}, {written}), "
-        f"try_strptime({_trimmed(column)}, {written})) as date)"
-    )
-
-
 def _typed(column: Column, as_date: str, layout: Layout, day: date) -> str:
     """A cell as its contract types it, null where it cannot be; `as_date` is the column that holds it as a date.
 
@@ -190,37 +238,12 @@ def _typed(column: Column, as_date: str, layout: Layout, day: date) -> str:
         return f"case when {as_date} <= date '{day}' and {as_date} > {too_old} then {age} end"
     if column.type == "text":
         return f"nullif({text}, '')"
-    number = (
-        f"case when regexp_full_match({text}, {literal(layout.number)}) "
-        f"then cast(replace({text}, {literal(layout.decimal)}, '.') as double) end"
-    )
+    number = layout.number(text, "true" if column.three_decimals else "false")
     if column.type == "number":
-        return number
+        return f"case when ({number}) = 0 then 0.0 else {number} end"
     plain = f"try_cast({cell} as integer)"
     general = f"case when ({number}) = trunc({number}) then try_cast({number} as integer) end"
     return f"case when cast({plain} as varchar) = {cell} then {plain} else {general} end"
-
-
-def _is_untyped(typed: str, text: str, column: Column) -> str:
-    """A cell that is empty though it must not be, or not what its contract says."""
-    return f"{typed} is null and {text} != ''" if column.may_be_empty else f"{typed} is null"
-
-
-NOT_TYPED = {
-    "code": ("unknown_code", "Diesen Schlüssel kennt der Vertrag nicht. Bitte berichtigen oder im Vertrag ergänzen."),
-    "date": ("no_date", "Das ist kein Datum im vereinbarten Format."),
-    "age": (
-        "no_birth_date",
-        "Das Geburtsdatum gibt es nicht, es liegt nach dem Stichtag oder mehr als 120 Jahre zurück.",
-    ),
-    "age_in_months": (
-        "no_birth_date",
-        "Das Geburtsdatum gibt es nicht, es liegt nach dem Stichtag oder mehr als 120 Jahre zurück.",
-    ),
-    "integer": ("not_an_integer", "Hier wird eine ganze Zahl erwartet."),
-    "number": ("not_a_number", "Hier wird eine Zahl erwartet."),
-    "text": ("empty", "Der Wert fehlt. Bitte ergänzen."),
-}
 
 
 def _find_breaches(connection: duckdb.DuckDBPyConnection, layout: Layout, period_text: str | None) -> None:
@@ -256,6 +279,15 @@ def _find_breaches(connection: duckdb.DuckDBPyConnection, layout: Layout, period
         inner join (from address where problem is not null and is_known) using ({place})
         """,
     ]
+    for column in layout.of_role("address"):
+        found.append(
+            f"""
+            select row, {literal(column.name)}, null, 'damaged_text', {DAMAGED}, true
+            from line
+            inner join (from address where problem is not null or not is_known) using ({place})
+            inner join damaged on trim({identifier(column.name)}) = damaged.text
+            """
+        )
     for column in layout.of_role("identifier"):
         found.append(
             f"""
@@ -279,59 +311,10 @@ def _find_breaches(connection: duckdb.DuckDBPyConnection, layout: Layout, period
         )
     connection.execute("insert into breach " + " union all ".join(found))
     attributes = layout.of_role("attribute")
-    beyond = [_beyond(column) for column in attributes if _has_bounds(column)]
+    beyond = [beyond_bounds(column) for column in attributes if has_bounds(column)]
     connection.execute(f"create temp table suspect as from line where {' or '.join(['untyped is not null', *beyond])}")
-    if connection.execute("select count(*) from suspect").fetchone() != (0,):
-        found = [_untyped(column, number) for number, column in enumerate(attributes, start=1)]
-        found += [_out_of_range(column) for column in attributes if _has_bounds(column)]
-        connection.execute("insert into breach " + " union all ".join(found))
-
-
-def _untyped(column: Column, number: int) -> str:
-    """Rows whose attribute – the nth – is empty though it must not be, or is not what the contract says."""
-    typed, name = identifier(column.name), literal(column.name)
-    rule, reason = NOT_TYPED[column.type]
-    shown = (
-        f"case when text in (select text from faulty group by text having count(*) >= {QUOTED_FROM_ROWS}) "
-        f"and (select count(distinct text) from faulty) <= {QUOTED_UP_TO_TEXTS} then text end"
-    )
-    return f"""
-        (
-            with faulty as (
-                select row, untyped[{number}] as text
-                from suspect
-                where untyped is not null and {_is_untyped(typed, f"untyped[{number}]", column)}
-            )
-            select row, {name}, {shown if column.type in ("code", "integer", "number") else "null"},
-                case when text = '' then 'empty' else {literal(rule)} end,
-                case when text = '' then {literal(NOT_TYPED["text"][1])} else {literal(reason)} end, true
-            from faulty
-        )
-    """
-
-
-def _has_bounds(column: Column) -> bool:
-    return column.type in ("integer", "number") and (column.minimum is not None or column.maximum is not None)
-
-
-def _beyond(column: Column) -> str:
-    """A number beyond the bounds of its contract."""
-    value = identifier(column.name)
-    bounds = [f"{value} < {column.minimum}"] if column.minimum is not None else []
-    bounds += [f"{value} > {column.maximum}"] if column.maximum is not None else []
-    return " or ".join(bounds)
-
-
-def _out_of_range(column: Column) -> str:
-    """Rows whose number lies beyond the bounds of its contract."""
-    bounds = [f"mindestens {column.minimum:g}"] if column.minimum is not None else []
-    bounds += [f"höchstens {column.maximum:g}"] if column.maximum is not None else []
-    printed = ", ".join(bounds).replace(".", ",")
-    reason = f"Der Wert liegt außerhalb des erlaubten Bereichs ({printed})."
-    return f"""
-        select row, {literal(column.name)}, null, 'out_of_range', {literal(reason)}, true
-        from suspect where {_beyond(column)}
-    """
+    if attributes and connection.execute("select count(*) from suspect").fetchone() != (0,):
+        connection.execute("insert into breach " + " union all ".join(attribute_breaches(layout)))
 
 
 def _accept(connection: duckdb.DuckDBPyConnection, layout: Layout) -> None:

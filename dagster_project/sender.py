@@ -23,9 +23,10 @@ from dagster_project.declarations.territory import StreetRegister
 from dagster_project.declarations.yaml_files import AnyDeclared, read_file
 from dagster_project.deliveries import Arrival, claimed
 from dagster_project.landing import CheckedFile, Opening, check_file
+from dagster_project.line_numbers import with_records
 from dagster_project.settings import Project
 from dagster_project.sharing import Fault
-from dagster_project.tables import connect, exactly, identifier, literal, parquet_rows
+from dagster_project.tables import composed, connect, exactly, identifier, literal, parquet_rows
 
 STREET_COLUMNS = ("ags", "street_key", "number_from", "suffix_from", "number_to", "suffix_to", "side", "area")
 # cp1252 differs from it in signs alone, which no street key has
@@ -41,7 +42,7 @@ class WrongUse(Exception):
 class SenderCheck:
     """The verdict on a file; fields as in a receipt. `unchecked` says in German what nobody looked at.
 
-    `rows_unallocated` is None where no street register was given.
+    `rows_unallocated` is None where no street register was given; `level` is empty for records.
     """
 
     contract: Contract
@@ -50,6 +51,7 @@ class SenderCheck:
     source: str
     municipality: str
     period: str
+    level: str
     reference_date: str
     verdict: str
     rows_read: int
@@ -138,7 +140,7 @@ def deliverer(file: Path, contract_file: Path, region_folder: Path | None, chose
 def _faults(connection: duckdb.DuckDBPyConnection, given: _Given) -> list[Fault]:
     found = connection.execute(
         f"""
-        select row, column_name, value, rule, reason, is_quarantined from breach
+        select row, column_name, value, rule, reason, is_quarantined, record from {with_records("breach")}
         where is_quarantined or {not given.unplaced}
         order by row, column_name, rule
         """
@@ -161,10 +163,11 @@ def _result(arrival: Arrival, checked: CheckedFile, faults: list[Fault], given: 
     return SenderCheck(
         contract=given.contract,
         layout=arrival.layout,
-        file_name=arrival.path.name,
+        file_name=composed(arrival.path.name),
         source=given.contract.id,
         municipality=arrival.municipality,
         period=arrival.period,
+        level=arrival.level,
         reference_date=arrival.reference_date.isoformat(),
         verdict=checked.verdict,
         rows_read=checked.counts.read,
@@ -287,7 +290,11 @@ def _list_streets(connection: duckdb.DuckDBPyConnection, given: _Given) -> None:
     texts: dict[str, str] = {name: f"coalesce({identifier(column)}, '')" for name, column in register.columns.items()}
     expressions = {
         **texts,
-        **{name: f"try_cast({texts[name]} as integer)" for name in HOUSE_NUMBERS},
+        # a cast alone would read 12.7 as 13
+        **{
+            name: f"case when regexp_full_match({texts[name]}, '[0-9]{{1,9}}') then cast({texts[name]} as integer) end"
+            for name in HOUSE_NUMBERS
+        },
         **{name: f"lower({texts[name]})" for name in ("suffix_from", "suffix_to")},
         "side": f"case {texts['side']} {sides} end",
     }

@@ -21,6 +21,7 @@ import jinja2
 
 from dagster_project.declarations import Contract
 from dagster_project.deliveries import HELD, UNUSED, WITHDRAWN
+from dagster_project.line_numbers import place
 from dagster_project.settings import RegionData, project
 from dagster_project.tables import CONFIDENTIAL, connect, parquet_rows, read_json, write_json
 
@@ -64,6 +65,11 @@ ADVICE = {
     "mixed_line_ends": Advice("Verschiedene Zeilenenden", "Die Datei neu exportieren, nicht von Hand zusammenfügen."),
     "open_quotation": Advice(
         "Offenes Anführungszeichen", "Das einzelne Anführungszeichen in der genannten Zelle im Fachverfahren entfernen."
+    ),
+    "damaged_text": Advice(
+        "Beschädigte Zeichen",
+        "Die Datei neu exportieren und dabei die vereinbarte Zeichenkodierung wählen; sie nicht mit einem anderen "
+        "Programm öffnen und wieder speichern.",
     ),
     "too_many_skipped_rows": Advice(
         "Zu viele Zeilen ohne Daten", "Anmerkungen und Summen unter oder zwischen den Daten entfernen."
@@ -126,6 +132,11 @@ ADVICE = {
     "not_a_number": Advice(
         "Keine Zahl", "Eine Zahl ohne Tausenderpunkt und Einheit oder ein vereinbartes Zeichen liefern."
     ),
+    "maybe_thousands": Advice(
+        "Zahl mit zwei Lesarten",
+        "Zahlen ohne Tausendertrennzeichen liefern, ganze Zahlen ohne Nachkommastellen; liefert das Fachverfahren "
+        "wirklich drei Nachkommastellen, der Statistikstelle Bescheid geben.",
+    ),
     "not_an_integer": Advice("Keine ganze Zahl", "Eine ganze Zahl ohne Tausenderpunkt und Einheit liefern."),
     "out_of_range": Advice(
         "Wert außerhalb des Bereichs", "Den Wert prüfen; ist er richtig, die Statistikstelle ansprechen."
@@ -138,12 +149,22 @@ ADVICE = {
     ),
     "no_date": Advice("Kein Datum", "Das Datum im vereinbarten Format liefern."),
     "no_birth_date": Advice("Unmögliches Geburtsdatum", "Das Geburtsdatum im Fachverfahren prüfen und berichtigen."),
+    "partly_known_date": Advice(
+        "Teilweise unbekanntes Datum",
+        "Das Datum nicht erfinden: der Statistikstelle melden, dass es solche Daten gibt; sie erklärt im Vertrag "
+        "(„partly_known“), als welcher Tag sie zählen. Danach die Datei unverändert noch einmal liefern.",
+    ),
     "unknown_street": Advice(
         "Unbekannte Straße", "Den Straßenschlüssel prüfen; ist die Straße neu, der Statistikstelle melden."
     ),
     "unknown_house_number": Advice(
         "Unbekannte Hausnummer", "Die Hausnummer prüfen; ist sie neu, der Statistikstelle melden."
     ),
+}
+CORRECTIONS = {
+    "leading_zeros_restored": "wurden in der Spalte {} führende Nullen ergänzt.",
+    "partly_known_date": "war in der Spalte {} der Tag oder der Monat unbekannt; dafür gilt der Tag, den der "
+    "Vertrag nennt.",
 }
 ADDRESS = "Anschrift"
 ADDRESS_RULES = ("unknown_street", "unknown_house_number")
@@ -152,7 +173,7 @@ OTHER_RULE = Advice("Verstoß gegen den Vertrag", "Die genannten Zeilen prüfen 
 
 @dataclass(frozen=True)
 class Fault:
-    """A breach as the quarantine holds it; `row` is None where the file as a whole is meant."""
+    """A breach as the quarantine holds it; `row` and `record` are None where the file as a whole is meant."""
 
     row: int | None
     column: str | None
@@ -160,6 +181,12 @@ class Fault:
     rule: str
     reason: str
     is_quarantined: bool
+    record: int | None = None
+
+    @property
+    def place(self) -> str:
+        """The line of its row, and where cells with line ends part the two, the row of a spreadsheet."""
+        return "" if self.row is None else place(self.row, self.record)
 
 
 @dataclass(frozen=True)
@@ -241,7 +268,7 @@ def load_faults(data: RegionData, receipt: Receipt) -> list[Fault]:
     with connect() as connection:
         found = connection.execute(
             f"""
-            select row, column_name, value, rule, reason, is_quarantined from {parquet_rows(path)}
+            select row, column_name, value, rule, reason, is_quarantined, record from {parquet_rows(path)}
             order by row, column_name, rule
             """
         )
@@ -310,8 +337,8 @@ def in_words(receipt: Receipt, contract: Contract | None) -> list[str]:
     """What was mended in a delivery without asking, a German sentence each."""
     words = _words(contract, receipt["file_name"])
     return [
-        f"In {_german_count(mended['rows'])} {'Zeile' if mended['rows'] == 1 else 'Zeilen'} wurden in der Spalte "
-        f"{words.get(mended['column'], mended['column'])} führende Nullen ergänzt."
+        f"In {_german_count(mended['rows'])} {'Zeile' if mended['rows'] == 1 else 'Zeilen'} "
+        + CORRECTIONS[mended["rule"]].format(words.get(mended["column"], mended["column"]))
         for mended in receipt.get("corrections", [])
     ]
 
@@ -423,7 +450,8 @@ def what_to_do(receipt: Receipt, earlier: Receipt | None = None, later: Receipt 
         steps.append(
             f"Bis dahin bleibt es bei der früheren Lieferung ({earlier['file_name']}), soweit sie angenommen ist."
         )
-    if receipt["rows_unallocated"]:
+    # rows of a table that name no area do so by contract
+    if receipt["rows_unallocated"] and not receipt["level"]:
         steps.append(
             "Bitte prüfen Sie die Anschriften der nicht zuordenbaren Zeilen. Neue Straßen und Hausnummern melden Sie "
             "der Statistikstelle; mit der nächsten Lieferung zählen die Datensätze dann im richtigen Gebiet."
@@ -458,7 +486,7 @@ def _group_text(group: FaultGroup) -> list[str]:
     kept = "" if group.first.is_quarantined else " (zählen für die Gemeinde, aber für kein Gebiet)"
     lines = [f"{group.title}{group.extent}{kept}", f"  {group.first.reason}", f"  So beheben: {group.advice.fix}"]
     rows = [
-        f"{fault.row}" + (f" („{fault.value[:60]}“)" if fault.value else "")
+        fault.place + (f" („{fault.value[:60]}“)" if fault.value else "")
         for fault in group.faults
         if fault.row is not None
     ]

@@ -5,6 +5,7 @@ Reads  the text it is given. Writes nothing.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Hashable
 from typing import Any
 
@@ -39,5 +40,9 @@ class _StrictLoader(yaml.CSafeLoader):
 
 
 def load(text: str) -> Any:
-    """The content of a YAML text. Raises `yaml.YAMLError`, also for a key given twice."""
-    return yaml.load(text, Loader=_StrictLoader)  # noqa: S506  (a safe loader, only stricter)
+    """The content of a YAML text, every letter and its accent as one sign.
+
+    Raises `yaml.YAMLError`, also for a key given twice.
+    """
+    composed = unicodedata.normalize("NFC", text)
+    return yaml.load(composed, Loader=_StrictLoader)  # noqa: S506  (a safe loader, only stricter)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import unicodedata
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,11 @@ from dagster_project.settings import memory_limit
 CONFIDENTIAL = 0o600
 # what a spreadsheet takes for the start of a formula or of a command
 STARTS_A_FORMULA = r"^[=+@\t\r\n-]"
+
+
+def composed(text: str) -> str:
+    """A text with every letter and its accent as one sign: systems that write them apart mean the same text."""
+    return unicodedata.normalize("NFC", text)
 
 
 def connect(spill: Path | None = None, threads: int | None = None) -> duckdb.DuckDBPyConnection:

@@ -955,6 +955,11 @@ def test_zero_in_every_share_is_missing(desk: Desk, monitoring: str) -> None:
     assert found == {"inhabitants": (0.0, "reported"), **dict.fromkeys(SHARES, (None, "missing"))}
 
 
+def test_a_negative_zero_is_zero(desk: Desk, monitoring: str) -> None:
+    found = monitored(desk, {"s1": "1", "d1": "-0", "d3": "-0.0", "d4": "-0.00"}, monitoring)
+    assert [str(found[name][0]) for name in ("d1", "d3", "d4")] == ["0.0", "0.0", "0.0"]
+
+
 def test_a_single_zero_is_zero(desk: Desk, monitoring: str) -> None:
     found = monitored(desk, {**dict.fromkeys(SHARES, "0"), "s4": "12.5"}, monitoring)
     assert {name: found[name] for name in SHARES} == {

@@ -207,6 +207,15 @@ def test_a_value_stands_exactly_where_the_status_says_so(cube: pd.DataFrame) -> 
     assert (cube["value"].notna() == cube["status"].isin(["published", "estimated", "unreliable"])).all()
 
 
+def test_no_number_is_a_negative_zero(first_run: Place) -> None:
+    with duckdb.connect() as connection:
+        for path in sorted((first_run.data.current / "parquet").glob("mart_*.parquet")):
+            columns = connection.execute(f"describe from read_parquet('{path}')").fetchall()
+            for name in (column[0] for column in columns if column[1] == "DOUBLE"):
+                signs = f"select count(*) from read_parquet('{path}') where {name} = 0 and signbit({name})"
+                assert connection.execute(signs).fetchone() == (0,), (path.stem, name)
+
+
 def test_an_area_has_no_row_before_it_came_into_being(cube: pd.DataFrame) -> None:
     rows = cube[(cube["area"] == NEW_AREA) & (cube["indicator"] == "population")]
     assert sorted(rows["period"]) == [f"{year}-12-31" for year in YEARS if year >= NEW_AREA_FROM]

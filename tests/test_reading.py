@@ -12,7 +12,8 @@ import duckdb
 import pytest
 
 from dagster_project import declarations, tables
-from dagster_project.reading import Layout, read_lines, texts
+from dagster_project.layout import Layout
+from dagster_project.reading import read_lines, texts
 from dagster_project.record_rows import record_facts
 from dagster_project.settings import Project
 

@@ -155,7 +155,7 @@ def test_a_page_lists_every_quarantined_row_and_every_unallocated_one_apart(coun
         barring = {(fault.rule, fault.row) for fault in faults if fault.is_quarantined and fault.row}
         assert {(rule, row) for (rule, apart), rows in found.items() if not apart for row in rows} == barring
         unallocated = [row for (_, apart), rows in found.items() if apart for row in rows]
-        if receipt.verdict != "rejected":
+        if receipt.verdict != "rejected" and not receipt.level:
             assert len(set(unallocated)) == len(unallocated) == receipt.rows_unallocated
         assert not set(unallocated) & {row for _, row in barring}
     assert sum(receipt.rows_unallocated for receipt in county.receipts) > 0
@@ -175,6 +175,28 @@ def test_a_receipt_tells_what_was_mended_without_asking(county: Landed) -> None:
     text = sharing.check_text(check.receipt, check.faults, check.unchecked, county.contracts["einwohner"])
     assert sentence in text
     assert any(not receipt.corrections for receipt in county.receipts)
+
+
+def test_days_of_birth_that_nobody_knows_lose_nobody_and_are_counted(county: Landed) -> None:
+    """Every record of the file is taken, with the age its month gives; the receipt tells how many there are."""
+    dirt = duckdb.sql(f"from read_parquet('{county.data.inbox.parent / 'truth' / 'dirt.parquet'}')").df()
+    touched = dirt[dirt["dirt"] == "unknown_birth_days"]
+    receipt = county.receipt(Path(touched["path"].iloc[0]).name, "05399028")
+    assert touched["path"].nunique() == 1
+    assert {"column": "age_in_months", "rule": "partly_known_date", "rows": len(touched)} in receipt.corrections
+    assert (receipt.verdict, receipt.rows_quarantined) == ("accepted", 0)
+    assert "der Tag oder der Monat unbekannt" in county.page(receipt)
+
+
+def test_rows_that_name_no_area_by_contract_are_counted_as_such(county: Landed) -> None:
+    """Postal voting districts lie nowhere: the receipt says how many they are, and that nothing is to be done."""
+    votes = [receipt for receipt in county.receipts if receipt.level and receipt.rows_unallocated]
+    assert votes
+    for receipt in votes:
+        rows = duckdb.sql(f"from '{county.data.raw / receipt.source / receipt.delivery}.parquet'").df()
+        placeless = rows[rows["area"].str.endswith("-ohne")]["row"].nunique()
+        assert receipt.rows_unallocated == placeless
+        assert "Anschriften" not in county.page(receipt)
 
 
 def test_every_row_made_dirty_is_listed(county: Landed) -> None:

@@ -725,6 +725,7 @@ def test_every_kind_of_dirt_occurs(dirty: Path) -> None:
         "inbox/05399016/einwohner/Personenbestand 2023-12-31.tsv",
         "inbox/05399020/einwohner/bestand_20221231.csv",
         "inbox/05399028/einwohner/EINW2020.TXT",
+        "inbox/05399028/einwohner/EINW2022.TXT",
         "inbox/05399024/einwohner/ewo_2023_12.csv",
         "inbox/kreis/hilfen_zur_erziehung/hze_2023.csv",
         "inbox/kreis/sgb_xii/sgbxii_2022-12-31.csv",
@@ -740,6 +741,7 @@ def test_row_dirt_changes_the_listed_cells_and_nothing_else(clean: Path, dirty: 
     for name in (
         "duplicate_persons",
         "impossible_birth_dates",
+        "unknown_birth_days",
         "unknown_street",
         "address_off_register",
         "wrong_municipality",

@@ -9,9 +9,13 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from dagster_project.damaged_text import refused
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+# what people read on pages: no text that was damaged on its way
+ReadableText = Annotated[str, AfterValidator(refused)]
 Scalar = str | int | float
 Delimiter = Annotated[str, Field(min_length=1, max_length=1)]
 Encoding = Literal["utf-8", "cp1252", "latin-1"]

@@ -35,6 +35,13 @@ class Symbol(Declared):
     when_all: list[str] | None = None
 
 
+def parts_of_date(date_format: str) -> list[str] | None:
+    """The directives and signs a date is written with, in order; None where it is more than day, month and year."""
+    parts = re.findall(r"%.|[^%]+", date_format)
+    written = sorted(part for part in parts if part.startswith("%"))
+    return parts if written == ["%Y", "%d", "%m"] and all(part in written or len(part) == 1 for part in parts) else None
+
+
 class SkipRows(Declared):
     """Rows that are no data (footers, notes): the pattern meets the whole key column; at most `at_most` of them."""
 
@@ -57,6 +64,19 @@ class KnownBad(Declared):
 
 RESERVED_COLUMNS = ("area", "position", "row")
 ADDRESS_PARTS = ("ags", "street_key", "house_number", "house_suffix")
+
+
+class PartlyKnown(Declared):
+    """As which day a date counts of which only month and year, or only the year, is known.
+
+    The unknown part may be written as zeros (`00.03.1985`, `00.00.1985`), or be left out (`03.1985`, `1985`). A date
+    that would lie behind the reference date although it need not counts as the reference date.
+    """
+
+    day: int = Field(ge=1, le=28, description="day of the month where only the day is unknown, e.g. 15")
+    day_of_year: Annotated[str, Field(pattern=r"^(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])$")] = Field(
+        description="month and day where the month is unknown, e.g. 07-01"
+    )
 
 
 class Column(Declared):
@@ -89,6 +109,13 @@ class Column(Declared):
         default=None, description="regular expression of keys that name no area, e.g. of postal voting districts"
     )
     format: str | None = Field(default=None, description="strftime format a period column carries")
+    three_decimals: bool = Field(
+        default=False,
+        description="three digits behind the decimal sign are decimals, not thousands; without it they are refused",
+    )
+    partly_known: PartlyKnown | None = Field(
+        default=None, description="how a date is read whose day or month nobody knows; without it, it is refused"
+    )
     minimum: float | None = None
     maximum: float | None = None
     dimensions: dict[Identifier, Scalar] = Field(default_factory=dict)
@@ -127,6 +154,12 @@ class Column(Declared):
             raise ValueError("otherwise and other_codes go together and belong to type: code")
         if self.type in ("date", "age", "age_in_months") and self.format is None:
             raise ValueError(f"type: {self.type} needs a format, e.g. '%d.%m.%Y'")
+        if self.three_decimals and (self.type != "number" or self.role not in ("value", "attribute")):
+            raise ValueError("three_decimals belongs to values and attributes with type: number")
+        if self.partly_known and (
+            self.type not in ("date", "age", "age_in_months") or not parts_of_date(self.format or "")
+        ):
+            raise ValueError("partly_known belongs to dates whose format is made of %d, %m and %Y, e.g. '%d.%m.%Y'")
         return self
 
     @property

@@ -10,9 +10,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from dagster_project.declarations.base import Declared, Identifier
+from dagster_project.declarations.base import Declared, Identifier, ReadableText
 
-Text = Annotated[str, Field(min_length=1)]
+Text = Annotated[ReadableText, Field(min_length=1)]
 WebAddress = Annotated[str, Field(pattern=r"^https://[^\s<>()\[\]\\\"']+$")]
 
 

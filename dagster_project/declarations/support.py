@@ -34,6 +34,9 @@ class PointFile(Declared):
     y: str
     weights: dict[Identifier, str] = Field(default_factory=dict)
     minimum: float = 0.0
+    three_decimals: bool = Field(
+        default=False, description="three digits behind the decimal sign of a weight are decimals, not thousands"
+    )
 
 
 class Totals(Declared):

@@ -10,7 +10,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from dagster_project.declarations.base import Declared, Delimiter, Encoding, Identifier, Scalar, compiled, unique
+from dagster_project.declarations.base import (
+    Declared,
+    Delimiter,
+    Encoding,
+    Identifier,
+    ReadableText,
+    Scalar,
+    compiled,
+    unique,
+)
 from dagster_project.declarations.disclosure import Disclosure
 from dagster_project.declarations.support import Support
 
@@ -36,7 +45,7 @@ class Level(Declared):
     """One level of a geography; the list in the geography runs from fine to coarse."""
 
     id: Identifier
-    name: str
+    name: ReadableText
     plural: str
     key: str = Field(description="regular expression every key of this level matches")
     parent: Parent | None = None
@@ -91,7 +100,7 @@ class Layer(Declared):
     name: str | None = Field(default=None, description="attribute that holds the name")
     type: str | None = Field(default=None, description="attribute that holds the code of the area's type")
     outline: Literal["file", "dissolve"] = "file"
-    names: dict[str, str] = Field(default_factory=dict, description="key and name of areas that have no file")
+    names: dict[str, ReadableText] = Field(default_factory=dict, description="key and name of areas that have no file")
     repairs: list[Repair] = Field(default_factory=list)
 
     @property
@@ -133,7 +142,7 @@ class Edition(Declared):
     """
 
     id: Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]+$")]
-    title: str
+    title: ReadableText
     valid_from: date
     valid_to: date | None = None
     overlap_tolerance_m2: float = 1.0
@@ -176,7 +185,7 @@ class Geography(Declared):
     """A division of the territory into areas on nested levels."""
 
     id: Identifier
-    title: str
+    title: ReadableText
     publisher: str
     licence: str
     origin: str = Field(description="where the official files are obtained")
@@ -249,7 +258,7 @@ PublicKey = Annotated[str, Field(pattern=r"^RW[A-Za-z0-9+/]{54}$")]
 
 class Municipality(Declared):
     id: str = Field(description="official municipality key, text with leading zeros")
-    name: str
+    name: ReadableText
     area_km2: float | None = Field(
         default=None, gt=0, description="official area; outlines that measure otherwise are refused"
     )
@@ -262,7 +271,7 @@ class Region(Declared):
     """A town or county with everything the product needs to know about it."""
 
     id: Identifier
-    name: str
+    name: ReadableText
     crs: Annotated[str, Field(pattern=r"^EPSG:\d+$")]
     extent: tuple[float, float, float, float] | None = Field(
         default=None,

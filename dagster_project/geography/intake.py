@@ -19,15 +19,14 @@ import pandas as pd
 import shapely
 from pyproj import CRS
 
+from dagster_project.damaged_text import damage
 from dagster_project.declarations import Geography, Layer, Region, Repair
 from dagster_project.geography.coordinates import DEGREES, projected
 from dagster_project.geography.faults import GeographyError, listed
-from dagster_project.tables import connect, literal, parquet_rows
+from dagster_project.tables import composed, connect, literal, parquet_rows
 
 NO_KEY = "(ohne Schlüssel)"
 GEOPARQUET = (".parquet", ".geoparquet")
-# UTF-8 read as Windows-1252, and the sign that stands for what could not be read
-GARBLED = "Ã[\u0080-\u00bf€-™]|Ã\u009f|ÃŸ|\ufffd"
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ def find_file(file: str, folders: list[Path]) -> Path:
 def read_layer(region: Region, layer: Layer, folders: list[Path]) -> gpd.GeoDataFrame:
     """A geometry file in the region's CRS, with valid polygons only."""
     frame = projected(read_outlines(layer, folders), region, layer, lambda rows: _keys(rows, layer))
-    _refuse_garbled(frame, layer)
+    _refuse_damaged(frame, layer)
     frame["geometry"] = shapely.force_2d(frame.geometry.to_numpy())
     for repair in layer.repairs:
         frame = repaired(frame, repair, layer)
@@ -107,7 +106,7 @@ def _read_features(layer: Layer, folders: list[Path]) -> gpd.GeoDataFrame:
         ) from error
     if not isinstance(frame, gpd.GeoDataFrame) or frame.empty:
         raise GeographyError(f"{layer.file}: die Datei enthält keine Flächen.")
-    return frame
+    return _composed(frame)
 
 
 def _read_any(path: Path, layer: Layer, on_invalid: Literal["raise", "ignore"] = "raise") -> gpd.GeoDataFrame:
@@ -150,17 +149,28 @@ def _read_geoparquet(path: Path, on_invalid: Literal["raise", "ignore"]) -> gpd.
     return gpd.GeoDataFrame(rows.drop(columns=column), geometry=shapes, crs=crs)
 
 
-def _refuse_garbled(frame: gpd.GeoDataFrame, layer: Layer) -> None:
-    """Umlauts read in the wrong encoding, told by what UTF-8 looks like in another, or by the sign of what was lost."""
-    if layer.name is None:
-        return
-    garbled = frame[frame[layer.name].astype(str).str.contains(GARBLED, regex=True)]
-    if len(garbled):
-        example = garbled[layer.name].iloc[0]
-        raise GeographyError(
-            f"{layer.file}: unlesbare Zeichen im Namen bei {_keys(garbled, layer)} („{example}“). Bitte im "
-            "Gliederungs-YAML unter „encoding“ die Kodierung der Merkmale erklären (utf-8, cp1252 oder latin-1)."
-        )
+def _composed(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """The frame with every letter and its accent as one sign, in the names of attributes and in their texts."""
+    texts = [name for name in frame.columns if pd.api.types.is_string_dtype(frame[name].dtype)]
+    changed = {name: frame[name].map(lambda text: composed(text) if isinstance(text, str) else text) for name in texts}
+    return frame.assign(**changed).rename(columns={name: composed(str(name)) for name in texts})
+
+
+def _refuse_damaged(frame: gpd.GeoDataFrame, layer: Layer) -> None:
+    """Names and keys that were read in the wrong encoding, or have lost letters."""
+    for attribute in dict.fromkeys((*layer.key_attributes, layer.name, layer.type)):
+        if attribute is None:
+            continue
+        causes = frame[attribute].dropna().astype(str).map(damage).dropna()
+        if len(causes):
+            where = "Namen" if attribute == layer.name else f"Merkmal „{attribute}“"
+            example = frame[attribute].loc[causes.index[0]]
+            raise GeographyError(
+                f"{layer.file}: unlesbare Zeichen im {where} bei "
+                f"{_keys(frame.loc[causes.index], layer)} („{example}“): {causes.iloc[0]}. Bitte im Gliederungs-YAML "
+                "unter „encoding“ die Kodierung der Merkmale erklären (utf-8, cp1252 oder latin-1) oder die Datei "
+                "neu beziehen."
+            )
 
 
 def _whole(frame: gpd.GeoDataFrame, layer: Layer) -> gpd.GeoDataFrame:

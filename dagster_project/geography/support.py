@@ -154,13 +154,27 @@ def _read_file(file: PointFile, path: Path) -> pd.DataFrame:
     if lacking:
         raise GeographyError(
             f"{file.file}: die Spalten {', '.join(lacking)} fehlen. Vorhanden: {', '.join(raw)}. Bitte in der "
-            "region.yml "
-            "unter „support“ Spalten und „delimiter“ prüfen."
+            "region.yml unter „support“ Spalten und „delimiter“ prüfen."
         )
+    for column in file.weights.values():
+        _refuse_maybe_thousands(raw, column, file, path)
     weights = {weight: _numbers(raw, column, file, path) for weight, column in file.weights.items()}
     places = {"x": _numbers(raw, file.x, file, path), "y": _numbers(raw, file.y, file, path)}
     counted = {weight: np.where(values >= file.minimum, values, 0.0) for weight, values in weights.items()}
     return pd.DataFrame({**places, COUNT: 1.0, **counted})
+
+
+def _refuse_maybe_thousands(raw: pd.DataFrame, column: str, file: PointFile, path: Path) -> None:
+    """A weight whose sign may part thousands as well as decimals is nobody's to guess."""
+    unclear = raw[column].str.fullmatch(rf"\s*-?[0-9]*[{file.decimal}][0-9]{{3}}\s*")
+    if not file.three_decimals and unclear.any():
+        position = int(unclear.to_numpy().argmax())
+        line = lines_of_rows(path, file.delimiter, file.encoding, file.comment, header=not file.columns)[position]
+        raise GeographyError(
+            f"{file.file}, Zeile {line}, Spalte {column}: „{raw[column].iloc[position]}“ lässt zwei Lesarten zu, "
+            "Tausender und drei Nachkommastellen. Bitte ohne Tausendertrennzeichen liefern oder in der region.yml "
+            "unter „three_decimals: true“ erklären, dass Nachkommastellen gemeint sind."
+        )
 
 
 def _numbers(raw: pd.DataFrame, column: str, file: PointFile, path: Path) -> Floats:

@@ -28,7 +28,7 @@ NAMES: tuple[str, ...] = get_args(DirtName)
 UNKNOWN_STREET = "99990"
 UNKNOWN_STREET_NAME = "Unbekannter Weg"
 BEYOND_ANY_HOUSE = 900
-IMPOSSIBLE_DAYS = (("31", "02", "1980"), ("17", "05", "2091"), ("01", "01", "1850"), ("00", "00", "1950"))
+IMPOSSIBLE_DAYS = (("31", "02", "1980"), ("17", "05", "2091"), ("01", "01", "1850"), ("00", "00", "0000"))
 NEVER_SYMBOLS = ("period", "area")
 
 Cells = dict[str, str]  # field: text in the file
@@ -64,6 +64,12 @@ def impossible_birth_dates(cells: Cells, layout: Layout, rank: int, region: Regi
     return {"birth_date": text}
 
 
+def unknown_birth_days(cells: Cells, layout: Layout, rank: int, region: Region) -> Cells:
+    """Days nobody knows, written as zeros; ages in months at the end of a month are the same on every day of it."""
+    day = layout.format.date.replace("%Y", "####").replace("%m", "##").index("%d")
+    return {"birth_date": f"{cells['birth_date'][:day]}00{cells['birth_date'][day + 2 :]}"}
+
+
 def unknown_street(cells: Cells, layout: Layout, rank: int, region: Region) -> Cells:
     """A street key that the street register does not know."""
     prefix = cells["street_key"][:8] if layout.format.street_key == "with_ags" else ""
@@ -86,6 +92,7 @@ def wrong_municipality(cells: Cells, layout: Layout, rank: int, region: Region) 
 
 ROW_DIRT: dict[str, Callable[[Cells, Layout, int, Region], Cells]] = {
     "impossible_birth_dates": impossible_birth_dates,
+    "unknown_birth_days": unknown_birth_days,
     "unknown_street": unknown_street,
     "address_off_register": address_off_register,
     "wrong_municipality": wrong_municipality,

@@ -21,6 +21,7 @@ DirtName = Literal[
     "footer",
     "duplicate_persons",
     "impossible_birth_dates",
+    "unknown_birth_days",
     "unknown_street",
     "address_off_register",
     "wrong_municipality",
