@@ -31,7 +31,8 @@ def table_schema(contract: Contract, layout: FileLayout, days: Days | None = Non
 
     A field is named as the sender names it: the first alias, or our name; `names` lists all that are taken. With
     `days` a period column and dates of birth get their bounds. Left out is what a Table Schema cannot say:
-    lost leading zeros, skipped rows, symbols that count only beside others, lists of areas, streets, municipalities.
+    lost leading zeros, skipped rows, symbols that count only beside others, lists of areas, streets, municipalities,
+    numbers whose sign may part thousands. A date that may be partly known is a text to it.
     """
     overriding = {column.name: column for column in layout.columns}
     columns = [overriding.get(column.name, column) for column in contract.columns]
@@ -97,6 +98,8 @@ def _described(
             constraints["pattern"] = f"({'|'.join([*map(re.escape, column.codes), column.other_codes])})"
         else:
             constraints["enum"] = list(column.codes)
+    elif column.partly_known is not None:
+        field |= {"date_format": column.format, "partly_known": column.partly_known.model_dump()}
     elif column.type != "text":
         field |= {"type": "date", "format": column.format}
         if column.type != "date" and days and column.format:

@@ -35,6 +35,7 @@ NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 SUSPECT = r"[^ -~]|[?&\\%]"
 LOST = re.compile(r"[\ufffd\x1a□]|\b(?<![/=&?])[^\W\d_]+\?[^\W\d_]+\b(?!=)")
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x19\x1b-\x1f\x7f-\x9f\ue000-\uf8ff]")
+INVISIBLE = re.compile(r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 BOXES = re.compile(r"[\u2500-\u259f]")
 WITHIN_A_WORD = re.compile(r"[A-Za-zÄÖÜäöüß][§„”†‡‰¶¸ˆ÷³¬±¤¦¨¼¾¿ŠŽŸƒﬂﬁ][a-zäöüß]|tra[áº·]e|[a-zäöüß]Ã(?=\s|$)")
 ESCAPED = re.compile(
@@ -53,6 +54,8 @@ def damage(text: str) -> str | None:
         return "Buchstaben sind beim Umwandeln verloren gegangen und durch ein Ersatzzeichen vertreten"
     if CONTROL.search(text) or BOXES.search(text) or WITHIN_A_WORD.search(text):
         return "der Text wurde vermutlich in einer anderen Kodierung (DOS, Mac oder Windows) gelesen als geschrieben"
+    if INVISIBLE.search(text):
+        return "zwischen den Buchstaben stehen unsichtbare Zeichen"
     if ESCAPED.search(text):
         return "statt der Buchstaben stehen Zeichencodes einer Webseite oder eines Programms"
     return None

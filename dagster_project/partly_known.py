@@ -35,6 +35,8 @@ def known_date(column: Column) -> str:
     """SQL: the whole date in a cell, null where there is none; most cells have no space around them."""
     cell, text, written = identifier(column.name), f"trim({identifier(column.name)})", literal(column.format or "")
     found = f"cast(coalesce(try_strptime({cell}, {written}), try_strptime({text}, {written})) as date)"
+    if column.type == "date":  # a year of two digits is no year; of ages the oldest tells
+        found = f"case when {found} >= date '1000-01-01' then {found} end"
     parts = parts_of_date(column.format or "")
     if parts and all(part in DIGITS for part in parts):
         # without signs between them a digit that is lost moves the others

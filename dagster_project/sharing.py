@@ -456,7 +456,11 @@ def what_to_do(receipt: Receipt, earlier: Receipt | None = None, later: Receipt 
             "Bitte prüfen Sie die Anschriften der nicht zuordenbaren Zeilen. Neue Straßen und Hausnummern melden Sie "
             "der Statistikstelle; mit der nächsten Lieferung zählen die Datensätze dann im richtigen Gebiet."
         )
-    return steps or ["Es ist nichts zu tun. Vielen Dank für die Lieferung."]
+    return steps or [
+        "Es ist nichts zu tun. Vielen Dank für die Lieferung.",
+        "Ob die Zahlen vollständig sind und zu früheren Lieferungen passen, wird danach geprüft; fällt dabei etwas "
+        "auf, meldet sich die Statistikstelle.",
+    ]
 
 
 def check_text(receipt: Receipt, faults: Iterable[Fault], unchecked: Sequence[str], contract: Contract) -> str:

@@ -24,7 +24,8 @@ from dagster_project.sharing import check_text
 
 REGION = {
     "name": "Musterdorf", "crs": "EPSG:25832", "geography": "ort", "reporting_edition": "1",
-    "municipality_level": "ort", "municipalities": [{"id": "05399004", "name": "Musterdorf"}], "population": "population", "licence_note": "keine",
+    "municipality_level": "ort", "municipalities": [{"id": "05399004", "name": "Musterdorf"}],
+    "population": "population", "licence_note": "keine",
 }  # fmt: skip
 WORDS = dict.fromkeys(("title", "description", "owner", "origin", "licence", "legal_basis", "purpose"), "x")
 TABLE = {
@@ -162,7 +163,7 @@ def test_a_wrong_header_is_quoted_as_the_file_writes_it(desk: Desk) -> None:
 
 
 def test_a_rejected_file_is_named_by_its_fault() -> None:
-    receipt = {"rows_read": 0, "rows_quarantined": 0, "reasons": ["Die Spalte x fehlt."]}
+    receipt = {"verdict": "rejected", "rows_read": 0, "rows_quarantined": 0, "reasons": ["Die Spalte x fehlt."]}
     assert "Spalte fehlt" in _in_short({**receipt, "file_rules": ["missing_column", "missing_column"]})
     assert "Inhalt eines anderen Zeitraums" in _in_short({**receipt, "file_rules": ["repeated_content"]})
 
@@ -227,6 +228,15 @@ def read_date(text: str, date_format: str, day: str = "2024-12-31") -> str | Non
 )
 def test_a_date_partly_known_counts_as_the_declared_day(date_format: str, text: str, expected: str | None) -> None:
     assert read_date(text, date_format) == expected
+
+
+def test_a_year_of_two_digits_is_no_year() -> None:
+    column = Column.model_validate({"name": "begun", "role": "attribute", "type": "date", "format": "%d.%m.%Y"})
+    for text, expected in (("01.03.20", None), ("01.03.2020", "2020-03-01")):
+        found = duckdb.execute(
+            f"select cast({known_date(column)} as varchar) from (select $text as begun)", {"text": text}
+        )
+        assert found.fetchone() == (expected,)
 
 
 def test_nobody_who_may_have_been_born_is_lost() -> None:

@@ -56,6 +56,8 @@ def test_text_read_in_a_wrong_encoding_is_told(codec: str, times: int) -> None:
         ("Straáe", "anderen Kodierung"),
         ("Stra§e", "anderen Kodierung"),
         ("Gr³n", "anderen Kodierung"),
+        ("Gr\u00adün", "unsichtbare"),
+        ("\u200bGrün", "unsichtbare"),
         ("Gr&uuml;n", "Zeichencodes"),
         ("Gr%C3%BCn", "Zeichencodes"),
         ("Gr\\u00fcn", "Zeichencodes"),
