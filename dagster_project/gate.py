@@ -329,8 +329,8 @@ def load_findings(data: RegionData) -> list[dict[str, Any]]:
 
 
 def deliveries_in_force(data: RegionData) -> list[dict[str, str]]:
-    """The deliveries in force: source, what they are about, and the hash of their content."""
-    columns = ["source", "municipality", "period", "edition", "level", "delivery", "file_name", "sha256"]
+    """The deliveries in force: source, what they are about, and their ids, which follow from their content."""
+    columns = ["source", "municipality", "period", "edition", "level", "delivery", "file_name"]
     with connect() as connection:
         rows = connection.execute(
             f"select {', '.join(columns)} from {parquet_rows(data.judged / 'delivery.parquet')} "

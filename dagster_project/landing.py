@@ -5,13 +5,14 @@ Writes raw/<source>/<delivery>.parquet          the rows that keep the contract:
        quarantine/<source>/<delivery>.parquet   every breach with file, row, column, value, rule and German reason
        receipts/<source>/<delivery>.json        counts, version and verdict
 
-A delivery is a fact: its id is a hash of what it is about and of the file's content. Landing the same file again
+A delivery is a fact: its id is a keyed hash of what it is about and of the file's content. Landing the same file again
 changes nothing; another file about the same thing is the next version and supersedes.
 """
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import os
 import shutil
 from collections import Counter
@@ -65,7 +66,7 @@ from dagster_project.periods import last_day
 from dagster_project.reading import read_lines, texts
 from dagster_project.record_rows import accept_records, record_facts
 from dagster_project.settings import RegionData
-from dagster_project.tables import composed, connect, literal, parquet_rows, write_json, write_query
+from dagster_project.tables import composed, connect, literal, parquet_rows, region_secret, write_json, write_query
 
 # another word in these may land a file differently
 CODE = (
@@ -214,7 +215,7 @@ def originals(region: Region, contract: Contract, data: RegionData) -> list[tupl
     found = [
         (arrival.path, receipts[delivery])
         for arrival in arrivals(region, contract, data.inbox)
-        if (delivery := _identified(contract, arrival, landed)[0]) in receipts
+        if (delivery := _identified(contract, arrival, landed, region_secret(data.secret))[0]) in receipts
     ]
     return sorted(found, key=lambda original: (original[1].about, original[1].version, original[0].name))
 
@@ -237,8 +238,10 @@ def _waiting(
 ) -> list[tuple[Arrival, Receipt]]:
     """The files that must be read, each with the receipt that announces it in `receipts`."""
     fingerprint = _fingerprint(region, contract, data)
-    landed = _by_content(receipts.values())
-    arrived = [(arrival, *_identified(contract, arrival, landed)) for arrival in arrivals(region, contract, data.inbox)]
+    landed, secret = _by_content(receipts.values()), region_secret(data.secret)
+    arrived = [
+        (arrival, *_identified(contract, arrival, landed, secret)) for arrival in arrivals(region, contract, data.inbox)
+    ]
     lying = {delivery for _, delivery, _ in arrived}
     waiting = []
     for arrival, delivery, sha256 in arrived:
@@ -265,10 +268,13 @@ def _by_content(receipts: Iterable[Receipt]) -> dict[tuple[str, str], list[Recei
     return found
 
 
-def _identified(contract: Contract, arrival: Arrival, landed: dict[tuple[str, str], list[Receipt]]) -> tuple[str, str]:
+def _identified(
+    contract: Contract, arrival: Arrival, landed: dict[tuple[str, str], list[Receipt]], secret: bytes
+) -> tuple[str, str]:
     """The delivery's id and the hash of the file's content.
 
-    A file that was landed under its name keeps its id, whatever its contract says it is about by now.
+    A file that was landed under its name keeps its id, whatever its contract says it is about by now. The id is
+    public and keyed: whoever guesses what stands in a small file cannot make sure of it.
     """
     with arrival.path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
@@ -278,7 +284,7 @@ def _identified(contract: Contract, arrival: Arrival, landed: dict[tuple[str, st
     plain = arrival.layout.model_copy(update={"dimensions": {}, "columns": []})
     is_plain = list(arrival.figures) == contract.figures_of(plain)
     about = arrival.place if is_plain else arrival.about
-    return hashlib.sha256("|".join((contract.id, *about, sha256)).encode()).hexdigest()[:16], sha256
+    return hmac.new(secret, "|".join((contract.id, *about, sha256)).encode(), "sha256").hexdigest()[:16], sha256
 
 
 def _announced(

@@ -47,8 +47,8 @@ NEWS_COLUMNS = {
     "period": "Period.",
     "kind": "What is new: indicator, period, or values of a period that was there already.",
     "added": "Number of values of areas that were not shown before.",
-    "changed": "Number of values that differ from those shown before.",
-    "withdrawn": "Number of values shown before and no longer.",
+    "changed": "Number of values that differ from those shown before, or are no longer shown.",
+    "withdrawn": "Deprecated, always empty: what is no longer shown counts as changed.",
 }
 NEWS_DESCRIPTION = (
     "What differs from the release in force before; one row per indicator and period, none in a first one."
@@ -322,17 +322,16 @@ def _write_news(connection: duckdb.DuckDBPyConnection, parquet: Path, standing: 
                 select indicator, period, count(indicator_before) > 0 as was_there,
                     sum(count(indicator_before)) over (partition by indicator) > 0 as indicator_was_there,
                     count(*) filter (where is_shown and not was_shown) as added,
-                    count(*) filter (where is_shown and was_shown and differs) as changed,
-                    count(*) filter (where was_shown and not is_shown) as withdrawn
+                    count(*) filter (where was_shown and differs) as changed
                 from cell
                 group by indicator, period
             )
             select
                 indicator, period,
                 case when was_there then 'values' when indicator_was_there then 'period' else 'indicator' end as kind,
-                added, changed, withdrawn
+                added, changed, cast(null as bigint) as withdrawn
             from known
-            where {"true" if standing else "false"} and added + changed + withdrawn > 0
+            where {"true" if standing else "false"} and added + changed > 0
             order by indicator, period
         ) to {literal(parquet / "mart_news.parquet")} (format parquet)
         """

@@ -142,6 +142,11 @@ class RegionData:
         return self.root / "ledger"
 
     @property
+    def secret(self) -> Path:
+        """What keys the public ids of deliveries; confidential (written by `landing`, once)."""
+        return self.root / "delivery.secret"
+
+    @property
     def restored(self) -> Path:
         """Which releases were put back in force, when and why (written by `release`)."""
         return self.root / "restored.json"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import unicodedata
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,7 @@ import pandas as pd
 from dagster_project.settings import memory_limit
 
 CONFIDENTIAL = 0o600
+SECRET_BYTES = 32
 # what a spreadsheet takes for the start of a formula or of a command
 STARTS_A_FORMULA = r"^[=+@\t\r\n-]"
 
@@ -146,6 +148,13 @@ def write_json(content: Any, path: Path) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def region_secret(path: Path) -> bytes:
+    """A secret that is drawn the first time it is asked for, and readable by its owner alone."""
+    if not path.is_file():
+        write_json(secrets.token_hex(SECRET_BYTES), path)  # whole or not at all
+    return bytes.fromhex(read_json(path))
 
 
 def read_json(path: Path) -> Any:

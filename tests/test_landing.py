@@ -6,6 +6,8 @@ Reads Berlin's open data where it is at hand; writes deliveries of the made-up t
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import hmac
 import re
 import shutil
 import stat
@@ -27,7 +29,7 @@ from dagster_project import decisions, declarations, deliveries, gate, geography
 from dagster_project.declarations import Contract, Declarations, ReferenceDate
 from dagster_project.deliveries import Receipt
 from dagster_project.settings import Project, RegionData
-from dagster_project.tables import write_json
+from dagster_project.tables import region_secret, write_json
 
 YEAR = 2011  # a year of the register without any dirt
 REGISTER, MONITORING = "ewr", "mss_shares"
@@ -769,6 +771,19 @@ def test_receipts_of_before_are_read_and_told_apart_without_landing_anything_twi
     assert {x.delivery for x in receipts} == {first.delivery, second.delivery}
     assert {x.supersedes for x in receipts} == {None}
     assert in_force(receipts) == set(by_file)
+
+
+def test_nobody_can_make_sure_of_a_guess_by_the_public_id_of_a_delivery(desk: Desk, register: str) -> None:
+    """It is keyed with a secret of the data folder; without it another secret is drawn, and nothing is landed twice."""
+    desk.put(REGISTER_NAME, register)
+    [receipt] = desk.land()
+    guessed = "|".join((receipt.source, *receipt.place, receipt.sha256))
+    assert receipt.delivery != hashlib.sha256(guessed.encode()).hexdigest()[:16]
+    secret = region_secret(desk.data.secret)
+    assert receipt.delivery == hmac.new(secret, guessed.encode(), "sha256").hexdigest()[:16]
+    assert stat.S_IMODE(desk.data.secret.stat().st_mode) == 0o600
+    desk.data.secret.unlink()
+    assert desk.land() == [receipt]
 
 
 def test_a_contract_that_learns_dimensions_or_another_edition_lands_the_same_files_anew(desk: Desk) -> None:

@@ -10,7 +10,6 @@ measures that hang together as well where there are such multiples. Noisy ones d
 from __future__ import annotations
 
 import hashlib
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,13 +23,12 @@ from dagster_project.disclosure import cellkey, rounding
 from dagster_project.disclosure.cells import Column, Sheet, Use
 from dagster_project.disclosure.ledger import Past
 from dagster_project.disclosure.system import Grid, Relation, build
-from dagster_project.tables import read_json, write_json
+from dagster_project.tables import region_secret
 
 Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
-SECRET_BYTES = 32
 KEY_BITS = 53  # of a key in [0, 1): as many as a double holds
 
 
@@ -194,11 +192,9 @@ def _key(secret: bytes, geography: str, area: str, column: Column, count: int) -
 def _secret(ledger: Path, was_used: bool) -> bytes:
     """The secret of a region, drawn when its first numbers are replaced."""
     path = ledger / "cell_key.secret"
-    if not path.is_file():
-        if was_used:
-            raise SecretLost(
-                f"{path.name} fehlt: mit neuem Zufall stünden zwei verschiedene Zahlen für dieselbe, und ihr Mittel "
-                "verriete die wahre. Bitte die Datei aus der Sicherung zurückholen; nichts wird veröffentlicht."
-            )
-        write_json(secrets.token_hex(SECRET_BYTES), path)  # whole or not at all
-    return bytes.fromhex(read_json(path))
+    if not path.is_file() and was_used:
+        raise SecretLost(
+            f"{path.name} fehlt: mit neuem Zufall stünden zwei verschiedene Zahlen für dieselbe, und ihr Mittel "
+            "verriete die wahre. Bitte die Datei aus der Sicherung zurückholen; nichts wird veröffentlicht."
+        )
+    return region_secret(path)
