@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dagster_project.disclosure import editions, rules, suppress, system
-from dagster_project.disclosure.cells import Column, Sheet
+from dagster_project.disclosure.cells import Sheet
+from dagster_project.disclosure.columns import Column
 from dagster_project.disclosure_audit.intervals import feasible
 
 DAY = date(2020, 12, 31)

@@ -5,6 +5,7 @@
 
 from dagster_project.disclosure.cells import Contradiction
 from dagster_project.disclosure.ledger import record
-from dagster_project.disclosure.stage import NotProtectable, Protected, protect
+from dagster_project.disclosure.stage import Protected, protect
+from dagster_project.disclosure.unmet import NotProtectable
 
 __all__ = ["Contradiction", "NotProtectable", "Protected", "protect", "record"]

@@ -10,50 +10,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dagster_project.declarations import Declarations, Indicator
+from dagster_project.declarations import Declarations
+from dagster_project.disclosure.columns import Column, NamedRelation, Raw, Use, named_relations, uses_of
 from dagster_project.disclosure.system import Grid, Relation
 
 Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
-COUNTED = ("count", "share", "rate", "reported_share")
-CHANGED = ("change", "reported_change")
-
 
 class Contradiction(Exception):
     """Counts that contradict each other; the message is for the operator alone and names the cells (German)."""
-
-
-@dataclass(frozen=True)
-class Column:
-    """A measure on a day, summed over the years before it; `day` is its reference date."""
-
-    measure: str
-    day: date
-    years: int = 1
-
-
-def years_before(day: date, years: int) -> date:
-    """The same day some years before."""
-    return date(day.year - years, day.month, min(day.day, 28) if day.month == 2 else day.day)
-
-
-@dataclass(frozen=True)
-class Use:
-    """An indicator's row in a period: the columns it shows or is formed from."""
-
-    indicator: str
-    period: str
-    day: date
-    columns: tuple[Column, ...]
-    whole: Column | None  # the denominator that the numerator is part of
 
 
 @dataclass
@@ -81,6 +53,13 @@ class Sheet:
 
     def place(self, column: Column) -> int:
         return self.columns.index(column)
+
+    @property
+    def inner(self) -> Booleans:
+        """Columns nobody prints that are no remainders: parts of printed sums."""
+        used = {column for use in self.uses for column in use.columns}
+        found: Booleans = np.array([column not in used for column in self.columns], bool) & ~self.rests
+        return found
 
     @property
     def certain(self) -> Booleans:
@@ -141,10 +120,10 @@ def _sheet(
     parent = np.array(
         [number.get((row.parent_level, row.parent), -1) for row in areas[["parent_level", "parent"]].itertuples()]
     )
-    raw = _Raw(counts, carried, number, len(areas))
-    uses = [use for indicator in declared.reported_indicators.values() for use in _uses(indicator, raw)]
+    raw = Raw(counts, carried, number, len(areas))
+    uses = [use for indicator in declared.reported_indicators.values() for use in uses_of(indicator, raw)]
     shown = dict.fromkeys(column for use in uses for column in use.columns)
-    relations, hidden_columns = _named_relations(declared, uses, shown, raw)
+    relations, hidden_columns = named_relations(declared, uses, shown, raw)
     columns = [*shown, *hidden_columns]
     matrices = [raw.column(column) for column in columns]
     nodes = len(areas)
@@ -168,141 +147,6 @@ def _sheet(
 def _is_public(declared: Declarations, measure: str) -> bool:
     sources = declared.sources_of.get(measure, ())
     return bool(sources) and all(declared.contracts[name].publication == "already_public" for name in sources)
-
-
-# ---------------------------------------------------------------- columns and uses
-
-
-class _Raw:
-    """Counts of one edition by column."""
-
-    def __init__(self, counts: pd.DataFrame, carried: pd.DataFrame, number: dict[Any, int], nodes: int) -> None:
-        self.nodes = nodes
-        days = pd.to_datetime(carried["reference_date"]).dt.date
-        self.carried = {
-            (measure, day): str(period)
-            for measure, day, period in sorted(set(zip(carried["measure"], days, carried["period"], strict=True)))
-        }
-        keyed = counts.assign(
-            node=[number.get(key, -1) for key in zip(counts["level"], counts["area"], strict=True)],
-            day=pd.to_datetime(counts["reference_date"]).dt.date,
-        )
-        self.rows: dict[Any, pd.DataFrame] = dict(iter(keyed.groupby(["measure", "day"], sort=True)))
-        self.periods = {key: str(group["period"].iloc[0]) for key, group in self.rows.items()}
-        self.days: dict[str, list[date]] = {}
-        for measure, day in self.rows:
-            self.days.setdefault(str(measure), []).append(day)
-
-    def has(self, measure: str, day: date) -> bool:
-        return (measure, day) in self.rows
-
-    def window(self, measure: str, day: date, years: int) -> list[date]:
-        """Days of a measure in the years up to a day."""
-        return [other for other in self.days.get(measure, []) if years_before(day, years) < other <= day]
-
-    def column(self, column: Column) -> tuple[Floats, Booleans, Booleans]:
-        """Value (0 where there is none), whether there is one, whether there is no row at all."""
-        days = self.window(column.measure, column.day, column.years) if column.years > 1 else [column.day]
-        value: Floats = np.zeros(self.nodes)
-        given, absent = np.ones(self.nodes, bool), np.zeros(self.nodes, bool)
-        for day in days:
-            single = np.full(self.nodes, np.nan)
-            seen = np.zeros(self.nodes, bool)
-            if self.has(column.measure, day):
-                rows = self.rows[column.measure, day]
-                single[rows["node"]] = rows["value"].to_numpy(float)
-                seen[rows["node"]] = True
-            value += np.nan_to_num(single)
-            given &= ~np.isnan(single)
-            absent |= ~seen
-        return np.where(given, value, 0), given, absent & ~given
-
-
-def _uses(indicator: Indicator, raw: _Raw) -> list[Use]:
-    if indicator.kind not in COUNTED:
-        return []
-    numerator = indicator.reported.measure if indicator.reported else indicator.numerator
-    assert numerator is not None
-    first, last = indicator.periods.from_year or 1, indicator.periods.to_year or 9999
-    found = [
-        Use(indicator.id, period, day, (Column(indicator.denominator, day, indicator.pooled_years),), None)
-        for (measure, day), period in raw.carried.items()
-        if measure == numerator and indicator.denominator and raw.has(indicator.denominator, day)
-    ]
-    for day in raw.days.get(numerator, []):
-        period = raw.periods[numerator, day]
-        years = indicator.pooled_years
-        if not first <= int(period[:4]) <= last or len(raw.window(numerator, day, years)) < years:
-            continue
-        columns = [Column(numerator, day, years)]
-        whole = None
-        if indicator.denominator and raw.has(indicator.denominator, day):
-            denominator = Column(indicator.denominator, day, years)
-            columns.append(denominator)
-            if indicator.kind in ("share", "reported_share"):
-                whole = denominator
-        found.append(Use(indicator.id, period, day, tuple(columns), whole))
-    return found
-
-
-NamedRelation = tuple[Column, tuple[Column, ...], bool]
-
-
-def _named_relations(
-    declared: Declarations, uses: list[Use], shown: dict[Column, None], raw: _Raw
-) -> tuple[list[NamedRelation], list[Column]]:
-    """Relations of declared measures on every day, of shares, and of pooled years; and the columns only they need."""
-    found: dict[NamedRelation, None] = {}
-    for use in uses:
-        if use.whole is not None and use.whole != use.columns[0]:
-            found[use.whole, (use.columns[0],), False] = None
-    pooled = [column for column in shown if column.years > 1]
-    for column in pooled:
-        days = raw.window(column.measure, column.day, column.years)
-        found[column, tuple(Column(column.measure, day) for day in days), True] = None
-    spans = {(column.day, column.years) for column in shown} | {
-        (day, 1) for column in pooled for day in raw.window(column.measure, column.day, column.years)
-    }
-    for day, years in sorted(spans):
-        for relation in declared.relations:
-            names = (relation.whole, *relation.parts)
-            here = [Column(name, day, years) for name in names]
-            if not any(column in shown or (years == 1 and _is_pooled(column, pooled)) for column in here):
-                continue
-            if raw.has(relation.whole, day) or relation.whole not in declared.sources_of:
-                parts = tuple(
-                    column
-                    for name, column in zip(relation.parts, here[1:], strict=True)
-                    if raw.has(name, day) or name not in declared.sources_of
-                )
-                found[here[0], parts, relation.exact and len(parts) == len(relation.parts)] = None
-    relations = _useful(list(found), shown, raw)
-    needed = dict.fromkeys(column for whole, parts, _ in relations for column in (whole, *parts) if column not in shown)
-    return relations, list(needed)
-
-
-def _is_pooled(column: Column, pooled: list[Column]) -> bool:
-    return any(column.measure == other.measure for other in pooled)
-
-
-def _useful(relations: list[NamedRelation], shown: dict[Column, None], raw: _Raw) -> list[NamedRelation]:
-    """Without parts that no other relation speaks of: they are a rest; and without relations that say nothing then."""
-    kept = list(dict.fromkeys(relations))
-    while True:
-        uses: dict[Column, int] = {}
-        for whole, parts, _ in kept:
-            for column in (whole, *parts):
-                uses[column] = uses.get(column, 0) + 1
-        smaller = []
-        for whole, parts, exact in kept:
-            inner = tuple(part for part in parts if part in shown or uses[part] > 1)
-            whole_matters = whole in shown or uses[whole] > 1
-            if whole_matters and inner:
-                smaller.append((whole, inner, exact and len(inner) == len(parts)))
-        smaller = list(dict.fromkeys(smaller))
-        if smaller == kept:
-            return kept
-        kept = smaller
 
 
 # ---------------------------------------------------------------- numbers that are missing
@@ -385,7 +229,7 @@ def _number_relations(sheet: Sheet, relations: list[NamedRelation]) -> list[str]
     mistakes: list[str] = []
     place = {column: index for index, column in enumerate(sheet.columns)}
     _solve_parts(sheet, relations, place)
-    shares = {(use.whole, use.columns[0]) for use in sheet.uses if use.whole is not None}
+    shares = {(use.whole.measure, use.columns[0].measure) for use in sheet.uses if use.whole is not None}
     # two sources need not agree on what no address places
     placed = ~sheet.areas["is_unallocated"].to_numpy(bool)
     rests: list[Integers] = []
@@ -393,7 +237,7 @@ def _number_relations(sheet: Sheet, relations: list[NamedRelation]) -> list[str]
     for whole, parts, exact in relations:
         places = [place[part] for part in parts]
         rest = sheet.value[:, place[whole]] - sheet.value[:, places].sum(axis=1)
-        where = placed if (whole, parts[0]) in shares and not exact else np.ones(len(rest), bool)
+        where = placed if (whole.measure, parts[0].measure) in shares and not exact else np.ones(len(rest), bool)
         certain = sheet.given[:, [place[whole], *places]].all(axis=1) & where
         wrong = certain & ((rest != 0) if exact else (rest < 0))
         mistakes += [_names_relation(sheet, whole, parts, int(node), exact) for node in np.flatnonzero(wrong)]

@@ -16,7 +16,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from dagster_project.disclosure import rules
-from dagster_project.disclosure.cells import Column, Sheet, years_before
+from dagster_project.disclosure.cells import Sheet
+from dagster_project.disclosure.columns import Column, years_before
 from dagster_project.disclosure.system import Grid, System, build
 
 Integers = npt.NDArray[np.int64]

@@ -1,8 +1,9 @@
 """The ledger: every number that was ever released, so that a later release cannot expose what an earlier one hid.
 
-Reads  ledger/<release>.parquet, protection/count.parquet and the cube of a release.
-Writes ledger/<release>.parquet: every count behind the cube when it was released, with its true value, whether that
-       was printed, or which number was shown in its place. Confidential.
+Reads  ledger/<release>.parquet, protection/{count,part,accepted}.parquet and the cube of a release.
+Writes ledger/accepted/<release>.parquet where a region accepts that numbers can be found out: which (see `unmet`), and
+       ledger/<release>.parquet: every count behind the cube when it was released, and every part of a sum, with its
+       true value, whether that was printed, or which number was shown in its place. Confidential.
 """
 
 from __future__ import annotations
@@ -15,8 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from dagster_project.declarations import Declarations
-from dagster_project.disclosure.cells import Column, Sheet
-from dagster_project.disclosure.system import Relation
+from dagster_project.disclosure.cells import Sheet
 from dagster_project.tables import read_frame, write_frame
 
 Integers = npt.NDArray[np.int64]
@@ -45,7 +45,7 @@ class Past:
 
 def record(declared: Declarations, counts: Path, cube: Path, entry: Path) -> int:
     """Enter a release: every count behind it, and whether its cube prints it. Returns the number of printed ones."""
-    table = read_frame(counts)
+    table = pd.concat([read_frame(counts), read_frame(counts.with_name("part.parquet"))], ignore_index=True)
     rows = read_frame(cube)
     printed = [pd.DataFrame(columns=KEYS)]
     for name, own in rows.groupby("indicator", sort=True):
@@ -61,6 +61,9 @@ def record(declared: Declarations, counts: Path, cube: Path, entry: Path) -> int
     entered["is_printed"] = is_shown & entered["shown"].isna()
     entered.loc[~is_shown, ["shown", "spread"]] = None
     write_frame(entered[list(TYPES)], entry, TYPES)
+    accepted = read_frame(counts.with_name("accepted.parquet"))
+    if len(accepted):
+        write_frame(accepted, entry.parent / "accepted" / entry.name, dict.fromkeys(accepted.columns, "varchar"))
     return int(entered["is_printed"].sum())
 
 
@@ -98,43 +101,3 @@ def of_sheet(sheet: Sheet, history: pd.DataFrame) -> list[Past]:
         past.shown[at] = release["shown"].fillna(-1).to_numpy(float).astype(int)
         found.append(past)
     return found
-
-
-def add_versions(sheet: Sheet, past: list[Past]) -> None:
-    """Columns whose numbers were corrected since, as each release had them: what did not change hangs together.
-
-    An attacker holds both versions side by side and, at worst, knows which numbers a correction left alone.
-    """
-    columns = len(sheet.columns)
-    for number, release in enumerate(past):
-        changed = (release.known & sheet.given[:, : release.value.shape[1]]) & (
-            release.value != sheet.value[:, : release.value.shape[1]]
-        )
-        for place in np.flatnonzero(changed.any(axis=0)):
-            value = np.where(release.known[:, place], release.value[:, place], sheet.value[:, place])
-            was_printed = release.printed[:, place].any()
-            if was_printed and not sheet.public[place] and _sums(sheet.parent, value):
-                _append(sheet, int(place), number, value, release.known[:, place] & (value == sheet.value[:, place]))
-                sheet.versions.append((len(sheet.columns) - 1, release.printed[:, place]))
-    assert len(sheet.columns) == columns + len(sheet.versions)
-
-
-def _append(sheet: Sheet, place: int, number: int, value: Integers, same: Booleans) -> None:
-    column = sheet.columns[place]
-    nothing = np.zeros((len(value), 1), bool)
-    sheet.columns.append(Column(f"{column.measure}@{number}", column.day, column.years))
-    sheet.value = np.hstack([sheet.value, value[:, None]])
-    sheet.given, sheet.absent, sheet.printable = (
-        np.hstack([matrix, nothing]) for matrix in (sheet.given, sheet.absent, sheet.printable)
-    )
-    sheet.public = np.append(sheet.public, False)
-    sheet.rests = np.append(sheet.rests, False)
-    sheet.relations.append(Relation((place, len(sheet.columns) - 1), (-1, 1), same))
-
-
-def _sums(parent: Integers, value: Integers) -> bool:
-    total = np.zeros(len(value), np.int64)
-    child = parent >= 0
-    np.add.at(total, parent[child], value[child])
-    inner = np.unique(parent[child])
-    return bool((total[inner] == value[inner]).all())

@@ -20,7 +20,8 @@ from scipy import sparse
 from dagster_project.declarations import Declarations
 from dagster_project.declarations.disclosure import CellKey, Rounding
 from dagster_project.disclosure import cellkey, rounding
-from dagster_project.disclosure.cells import Column, Sheet, Use
+from dagster_project.disclosure.cells import Sheet
+from dagster_project.disclosure.columns import Column, Use
 from dagster_project.disclosure.ledger import Past
 from dagster_project.disclosure.system import Grid, Relation, build
 from dagster_project.tables import region_secret

@@ -11,7 +11,8 @@ import pandas as pd
 
 from dagster_project.declarations import Declarations
 from dagster_project.disclosure import rules
-from dagster_project.disclosure.cells import Column, Sheet
+from dagster_project.disclosure.cells import Sheet
+from dagster_project.disclosure.columns import Column, true_name
 from dagster_project.disclosure.system import System
 
 Integers = npt.NDArray[np.int64]
@@ -35,7 +36,7 @@ def apply_rules(
     value, printable, unshown = sheet.value, sheet.printable, sheet.unshown
     system.of(index, system.known)[:] = sheet.certain | sheet.public
     thresholds = {place: _threshold(declared, sheet, place) for place in range(len(sheet.columns))}
-    importance = np.zeros(len(sheet.columns))
+    importance, inner = np.zeros(len(sheet.columns)), sheet.inner
     for use in sheet.uses:
         for column in use.columns:
             importance[sheet.place(column)] += 1
@@ -43,13 +44,18 @@ def apply_rules(
         if sheet.public[place] or sheet.rests[place] or replaced[place]:
             continue
         always = _zeros_are_printed(declared, column)
-        if column.measure in declared.value_sums:
+        if column.measure not in declared.value_sums:
+            margin = rules.small(value[:, place], max(thresholds[place]), int(always))
+        elif not inner[place]:
             margin = _margin_of_sum(declared, sheet, place, largest, int(always))
         else:
-            margin = rules.small(value[:, place], max(thresholds[place]), int(always))
-        kept_back = ~sheet.given[:, place] & ~sheet.absent[:, place]
+            continue  # what is added up is as safe as who contributes
+        if inner[place]:
+            _need(rise, fall, place, margin, sheet.given[:, place])
+        is_old = column.measure != true_name(column.measure)
+        kept_back = ~sheet.given[:, place] & ~sheet.absent[:, place] & (not is_old)
         _note(hidden, rise, fall, place, margin, printable[:, place] | kept_back | unshown[:, place])
-        if always:
+        if always and not inner[place]:
             system.of(index, system.known)[:, place] |= value[:, place] == 0
             lower[:, place] = np.minimum(1, value[:, place])
     for use in sheet.uses:
@@ -65,10 +71,15 @@ def apply_rules(
         part, last = relation.columns[1], relation.columns[-1]
         if replaced[list(relation.columns[:2])].any():
             continue
-        if sheet.rests[last] and not sheet.public[part] and not _is_share(sheet, relation.columns):
+        if sheet.rests[last] and not sheet.public[part]:
             margin = rules.small(value[:, last], _remainder_threshold(declared, sheet.columns[part]))
             where = sheet.given[:, list(relation.columns[:-1])].all(axis=1)
-            rise[:, last] = np.where(where, margin.rise, 0)
+            if relation.holds is not None:
+                where &= relation.holds
+            whole = relation.columns[0]
+            # a whole that may be printed bounds its remainder
+            most = np.where(hidden[:, whole], margin.rise, value[:, whole] - value[:, last])
+            rise[:, last] = np.where(where, np.minimum(margin.rise, most), 0)
             fall[:, last] = np.where(where, margin.fall, 0)
     _hide_small_areas(declared, sheet, hidden, rise, fall)
     levels = sheet.areas["level_rank"].to_numpy()
@@ -79,14 +90,12 @@ def apply_rules(
 
 def _note(hidden: Booleans, rise: Integers, fall: Integers, place: int, margin: rules.Margin, where: Booleans) -> None:
     hidden[:, place] |= margin.sensitive & where
+    _need(rise, fall, place, margin, where)
+
+
+def _need(rise: Integers, fall: Integers, place: int, margin: rules.Margin, where: Booleans) -> None:
     rise[:, place] = np.maximum(rise[:, place], np.where(where, margin.rise, 0))
     fall[:, place] = np.maximum(fall[:, place], np.where(where, margin.fall, 0))
-
-
-def _is_share(sheet: Sheet, columns: tuple[int, ...]) -> bool:
-    """Whether a relation is that of a share, whose remainder is protected through its numerator."""
-    pair = {sheet.columns[column] for column in columns[:2]}
-    return any(use.whole is not None and pair == {use.columns[0], use.whole} for use in sheet.uses)
 
 
 def thresholds_of(declared: Declarations, sheet: Sheet, places: list[int]) -> Integers:
@@ -101,12 +110,12 @@ def thresholds_of(declared: Declarations, sheet: Sheet, places: list[int]) -> In
 
 
 def _threshold(declared: Declarations, sheet: Sheet, place: int) -> tuple[int, int]:
-    """Thresholds of a column as numerator and as denominator; 0 where it is none."""
-    column = sheet.columns[place]
-    sources = declared.sources_of.get(column.measure, ())
+    """Thresholds of a column's measure as numerator and as denominator; 0 where it is none."""
+    measure = true_name(sheet.columns[place].measure)
+    sources = _sources(declared, measure)
     rule = declared.region.disclosure
-    is_numerator = any(use.columns[0] == column for use in sheet.uses)
-    is_denominator = any(column in use.columns[1:] for use in sheet.uses)
+    is_numerator = any(use.columns[0].measure == measure for use in sheet.uses)
+    is_denominator = any(column.measure == measure for use in sheet.uses for column in use.columns[1:])
     strict = is_numerator or not is_denominator
     return (
         max((rule.numerator_of(source) for source in sources), default=0) if strict else 0,
@@ -114,14 +123,23 @@ def _threshold(declared: Declarations, sheet: Sheet, place: int) -> tuple[int, i
     )
 
 
+def _sources(declared: Declarations, measure: str) -> list[str]:
+    """The sources of a measure, or of the measures that a part nobody publishes adds up with."""
+    if own := declared.sources_of.get(measure):
+        return list(own)
+    beside = [names for item in declared.relations if measure in (names := (item.whole, *item.parts))]
+    return [source for names in beside for name in names for source in declared.sources_of.get(name, ())]
+
+
 def _remainder_threshold(declared: Declarations, column: Column) -> int:
     rule = declared.region.disclosure
-    return max((rule.remainder_of(source) for source in declared.sources_of.get(column.measure, ())), default=0)
+    sources = _sources(declared, true_name(column.measure))
+    return max((rule.remainder_of(source) for source in sources), default=0)
 
 
 def _zeros_are_printed(declared: Declarations, column: Column) -> bool:
     rule = declared.region.disclosure
-    sources = declared.sources_of.get(column.measure, ())
+    sources = _sources(declared, true_name(column.measure))
     return bool(sources) and all(rule.zeros_of(source) == "always_printed" for source in sources)
 
 
@@ -134,7 +152,7 @@ def _hide_small_areas(declared: Declarations, sheet: Sheet, hidden: Booleans, ri
     rule = declared.region.disclosure
     if not rule.minimum_population:
         return
-    placed = ~sheet.areas["is_unallocated"].to_numpy(bool)
+    placed, inner = ~sheet.areas["is_unallocated"].to_numpy(bool), sheet.inner
     for place, column in enumerate(sheet.columns):
         if sheet.rests[place] or sheet.public[place] or column.measure == declared.region.population:
             continue
@@ -142,9 +160,11 @@ def _hide_small_areas(declared: Declarations, sheet: Sheet, hidden: Booleans, ri
         if residents not in sheet.columns:
             continue
         few = placed & (sheet.value[:, sheet.place(residents)] < rule.minimum_population)
-        few &= sheet.given[:, sheet.place(residents)] & sheet.printable[:, place]
+        few &= sheet.given[:, sheet.place(residents)]
+        few &= sheet.given[:, place] if inner[place] else sheet.printable[:, place]
         least = int(_zeros_are_printed(declared, column))  # where zeros are always printed, none of the hidden is one
-        hidden[:, place] |= few & (sheet.value[:, place] >= least)
+        if not inner[place]:
+            hidden[:, place] |= few & (sheet.value[:, place] >= least)
         few &= sheet.value[:, place] > 0
         rise[:, place] = np.maximum(rise[:, place], np.where(few, rule.numerator, 0))
         reach = np.minimum(rule.numerator, sheet.value[:, place] - least)

@@ -4,7 +4,8 @@ Reads  core/core_{disclosure_cell,disclosure_conversion,disclosure_atom,largest_
        geography/area.parquet, ledger/*.parquet, and what is declared.
 Writes protection/cell.parquet (hidden rows of the cube), protection/shown_count.parquet (numbers in place of true ones,
        of which rates are formed) and protection/count.parquet (every count behind the cube with its true value,
-       whether it is sensitive or hidden, and what is shown in its place: confidential, for the audit and the ledger).
+       whether it is sensitive or hidden, and what is shown in its place: confidential, for the audit and the ledger),
+       the same of parts of sums as protection/part.parquet, and protection/accepted.parquet (see `unmet`).
 
 Where every source publishes these very numbers itself, nothing is hidden.
 """
@@ -21,12 +22,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from dagster_project.declarations import Declarations
-from dagster_project.disclosure import carried, editions, ledger, suppress
-from dagster_project.disclosure.cells import Sheet, sheets, years_before
+from dagster_project.disclosure import carried, editions, ledger, suppress, versions
+from dagster_project.disclosure.cells import Sheet, sheets
+from dagster_project.disclosure.columns import true_name, years_before
 from dagster_project.disclosure.editions import OtherEdition
 from dagster_project.disclosure.replacement import Replaced, SecretLost, replaced, unfit
 from dagster_project.disclosure.sensitive import apply_rules, thresholds_of
 from dagster_project.disclosure.system import System
+from dagster_project.disclosure.unmet import WAYS_OUT, NotProtectable, Unmet, message, unmet, write_accepted
 from dagster_project.settings import RegionData
 from dagster_project.tables import read_frame, write_frame
 
@@ -45,11 +48,6 @@ SHOWN_TYPES = {
     "reference_date": "date", "measure": "varchar", "value": "bigint",
 }  # fmt: skip
 HIDDEN_BEFORE = 0.5  # part of the cost of a cell that the last release did not show either
-NAMED = 20
-
-
-class NotProtectable(Exception):
-    """Numbers that cannot be protected as declared; the message is for the operator alone (German)."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +67,9 @@ def protect(declared: Declarations, data: RegionData) -> Protected:
             declared.region.name,
             declared.region.disclosure.off_because,
         )
-        return _write(NO_COUNTS, NO_SHOWN, [], data.protection)
+        return _nothing_hidden(data.protection)
     if declared.all_public:
-        return _write(NO_COUNTS, NO_SHOWN, [], data.protection)
+        return _nothing_hidden(data.protection)
     counts = _with_day(read_frame(data.core / "core_disclosure_cell.parquet"))
     conversions = _with_day(read_frame(data.core / "core_disclosure_conversion.parquet"))
     largest = _with_day(read_frame(data.core / "core_largest_contribution.parquet"))
@@ -82,7 +80,7 @@ def protect(declared: Declarations, data: RegionData) -> Protected:
     shown = [_replaced(declared, sheet, past, data) for sheet, past in zip(found, pasts, strict=True)]
     for sheet, past, other in zip(found, pasts, shown, strict=True):
         sheet.printable[:, other.columns] = False  # what is printed is another number
-        ledger.add_versions(sheet, past)
+        versions.add_versions(sheet, past)
     atoms = _with_day(read_frame(data.core / "core_disclosure_atom.parquet"))
     others = [other for sheet in found for other in editions.of_sheet(sheet, history, atoms, areas)]
     system = editions.linked(found, others)
@@ -92,15 +90,19 @@ def protect(declared: Declarations, data: RegionData) -> Protected:
     for number, edition in enumerate(others):
         _apply_to_other_edition(declared, edition, system, len(found) + 2 * number)
     protection = suppress.protect(system, _attackers(declared, found, others, system))
-    _refuse_unmet(declared, found, others, system, protection)
-    tables, rows = [], []
+    accepted = _accepted(declared, found, others, system, protection)
+    tables, parts, rows = [], [NO_COUNTS], []
     for index, (sheet, other) in enumerate(zip(found, shown, strict=True)):
         hidden = system.of(index, protection.hidden)
-        tables.append(_counts(sheet, hidden, system.of(index, system.hidden), other))
+        sensitive = system.of(index, system.hidden)
+        tables.append(_counts(sheet, hidden, sensitive, other, _behind_the_cube(sheet, other)))
+        parts.append(_counts(sheet, hidden, sensitive, other, _parts(sheet)))
         rows.append(_hidden_rows(sheet, hidden, other))
     rows += carried.hidden_rows(declared, conversions, tables)
     rows.append(_changes_of(declared, pd.concat(rows, ignore_index=True), pd.concat([counts, conversions])))
     every = pd.concat([NO_COUNTS, *tables], ignore_index=True)
+    write_accepted(accepted, data.protection)
+    write_frame(pd.concat(parts, ignore_index=True), data.protection / "part.parquet", COUNT_TYPES)
     return _write(every, _shown_counts(declared, counts, every), rows, data.protection)
 
 
@@ -181,41 +183,23 @@ def _inside(areas: pd.DataFrame, municipality: str) -> Booleans:
     return found
 
 
-def _refuse_unmet(
+def _accepted(
     declared: Declarations,
     found: list[Sheet],
     others: list[OtherEdition],
     system: System,
     protection: suppress.Protection,
-) -> None:
-    """Raises `NotProtectable` where the public can learn what must be hidden; names cells to the operator alone."""
-    exposed = protection.unmet[0] | (system.hidden & system.known)
-    if not exposed.any():
-        return
-    named = [text for index, sheet in enumerate(found) for text in _named(sheet, system.of(index, exposed))]
-    for number, other in enumerate(others):
-        for grid in (editions.OTHER, editions.ATOM):
-            for node, place in np.argwhere(system.of(len(found) + 2 * number + grid - 1, exposed)):
-                column = other.sheet.columns[other.places[place]]
-                named.append(f"{column.measure} {column.day:%d.%m.%Y} {other.name(grid, int(node))}")
-    text = (
-        f"{len(named)} Zahlen lassen sich nicht mehr geheim halten, weil frühere Veröffentlichungen oder allgemein "
-        f"Bekanntes sie verraten: {'; '.join(named[:NAMED])}{' …' if len(named) > NAMED else ''}."
-    )
-    if declared.region.disclosure.released_before == "accept":
-        log.warning("%s Das ist in region.yml hingenommen (released_before: accept).", text)
-        return
-    raise NotProtectable(
-        text + " Nichts wird veröffentlicht. Ist das zu verantworten, steht in region.yml: released_before: accept."
-    )
-
-
-def _named(sheet: Sheet, cells: Booleans) -> list[str]:
-    found = []
-    for node, place in np.argwhere(cells):
-        area, column = sheet.areas.iloc[node], sheet.columns[place]
-        found.append(f"{column.measure} {column.day:%d.%m.%Y} {area['level']} {area['area']}")
-    return found
+) -> list[Unmet]:
+    """What somebody can learn and the region accepts. Raises `NotProtectable` where the public can, and it does not."""
+    told = protection.unmet[0] | (system.hidden & system.known)
+    public = unmet(found, others, system, protection, told)
+    if declared.region.disclosure.released_before == "refuse":
+        if public:
+            raise NotProtectable(f"{message(public)} {WAYS_OUT}")
+        return []
+    if public:
+        log.warning("%s Das ist in region.yml hingenommen (released_before: accept).", message(public))
+    return unmet(found, others, system, protection, told | np.any(protection.unmet, axis=0))
 
 
 # ---------------------------------------------------------------- output
@@ -233,6 +217,12 @@ def _write(counts: pd.DataFrame, shown: pd.DataFrame, rows: list[pd.DataFrame], 
     write_frame(shown, output / "shown_count.parquet", SHOWN_TYPES)
     write_frame(cells, output / "cell.parquet", CELL_TYPES)
     return Protected(len(counts), int(counts["is_hidden"].sum()), len(cells))
+
+
+def _nothing_hidden(output: Path) -> Protected:
+    write_accepted([], output)
+    write_frame(NO_COUNTS, output / "part.parquet", COUNT_TYPES)
+    return _write(NO_COUNTS, NO_SHOWN, [], output)
 
 
 def _shown_counts(declared: Declarations, counts: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
@@ -286,15 +276,28 @@ def _changes_of(declared: Declarations, rows: pd.DataFrame, counts: pd.DataFrame
     return pd.concat(frames[1:] or frames, ignore_index=True)
 
 
-def _counts(sheet: Sheet, hidden: Booleans, sensitive: Booleans, shown: Replaced) -> pd.DataFrame:
-    """Every count behind the cube, one column of the sheet after the other."""
+def _behind_the_cube(sheet: Sheet, shown: Replaced) -> list[int]:
+    """Columns that indicators show, or that stand for them."""
     used = {column for use in sheet.uses for column in use.columns}
     width = len(shown.spread)
-    places = [
+    return [
         place
         for place, column in enumerate(sheet.columns)
         if column in used or (place < width and shown.spread[place] and not sheet.rests[place])
     ]
+
+
+def _parts(sheet: Sheet) -> list[int]:
+    """Columns that stand for parts of sums, as they are today."""
+    return [
+        place
+        for place in np.flatnonzero(sheet.inner).tolist()
+        if true_name(sheet.columns[place].measure) == sheet.columns[place].measure
+    ]
+
+
+def _counts(sheet: Sheet, hidden: Booleans, sensitive: Booleans, shown: Replaced, places: list[int]) -> pd.DataFrame:
+    """Counts with all that is known of them, one column of the sheet after the other."""
     columns = [sheet.columns[place] for place in places]
     nodes = len(sheet.areas)
 

@@ -33,10 +33,12 @@ WORTHWHILE = 15  # cells proved at once for which another table is looked for
 
 @dataclass
 class Protection:
-    """`hidden` over all cells; `unmet` the same once per attacker: cells whose margin cannot be kept against it."""
+    """`hidden` over all cells; `unmet` the same once per attacker: cells whose margin cannot be kept against it;
+    `cannot_fall` cells whose margin below is not kept against somebody."""
 
     hidden: Booleans
     unmet: list[Booleans]
+    cannot_fall: Booleans
 
 
 def protect(system: System, attackers: Sequence[Booleans] = ()) -> Protection:
@@ -55,8 +57,23 @@ def protect(system: System, attackers: Sequence[Booleans] = ()) -> Protection:
         for table in tables:
             if not own[table.cells].any():
                 table.widen(system.value, low, high)
-        unmet.append(_solve_bound_cells(system, _Search(own, hidden, low, high, tables)))
-    return Protection(hidden, unmet)
+        unmet.append(_solve_bound_cells(system, _Search(own, hidden, low, high, tables, _fall_to(system, own))))
+    cannot_fall: Booleans = np.any([fall for _, fall in unmet], axis=0)
+    return Protection(hidden, [rise | fall for rise, fall in unmet], cannot_fall)
+
+
+def _fall_to(system: System, own: Booleans) -> Integers:
+    """How far each cell must be able to fall for one who knows some areas: what lies in these areas stays in it."""
+    if not own.any():
+        return system.fall
+    told = np.zeros(len(own), np.int64)
+    for index, grid in enumerate(system.grids):
+        value, mine, part = (system.of(index, flat) for flat in (system.value, own, told))
+        for child, above in enumerate(grid.parent.tolist()):  # finer areas stand first
+            if above >= 0:
+                part[above] += np.where(mine[child], value[child], part[child])
+    fall: Integers = np.minimum(system.fall, np.maximum(system.value - told, 0))
+    return fall
 
 
 @dataclass(frozen=True)
@@ -74,13 +91,15 @@ class _Table:
 
 @dataclass
 class _Search:
-    """What an attacker knows, what is hidden, between which values tables were found so far, and all tables."""
+    """What an attacker knows, what is hidden, between which values tables were found so far, all tables, and how far
+    each cell must be able to fall: not below what the attacker has of it itself."""
 
     known: Booleans
     hidden: Booleans
     low: Integers
     high: Integers
     tables: list[_Table]
+    fall: Integers
 
     def note(self, system: System, found: list[tuple[Integers, Integers]]) -> None:
         """Keep tables, each of which moves cells that hang together."""
@@ -168,9 +187,10 @@ def _witnessed_by_trees(system: System, hidden: Booleans, known: Booleans) -> tu
 # ---------------------------------------------------------------- bound cells
 
 
-def _solve_bound_cells(system: System, search: _Search) -> Booleans:
-    """Hide what the remaining cells need, one linear programme for each direction no table covers yet."""
-    unmet = np.zeros(len(search.hidden), bool)
+def _solve_bound_cells(system: System, search: _Search) -> tuple[Booleans, Booleans]:
+    """Hide what the remaining cells need, one linear programme for each direction no table covers yet. Returns the
+    cells that cannot rise, and those that cannot fall, as they must."""
+    unmet = np.zeros(len(search.hidden), bool), np.zeros(len(search.hidden), bool)
     _prove_together(system, search)
     unproved = np.flatnonzero(_unproved(system, search, 1, -1))
     if not len(unproved):
@@ -178,11 +198,11 @@ def _solve_bound_cells(system: System, search: _Search) -> Booleans:
     neighbours = Neighbours(system)
     order = np.lexsort((unproved, -system.cost[unproved]))  # dearest first: what they hide serves the others
     for cell in unproved[order]:
-        for direction, need in ((1, int(system.rise[cell])), (-1, int(system.fall[cell]))):
+        for direction, need in ((1, int(system.rise[cell])), (-1, int(search.fall[cell]))):
             end = search.high[cell] if direction == 1 else search.low[cell]
             reached = direction * (end - system.value[cell])
             if reached < need and not _move(system, neighbours, int(cell), direction * need, search):
-                unmet[cell] = True
+                unmet[direction == -1][cell] = True
     return unmet
 
 
@@ -192,7 +212,7 @@ def _unproved(system: System, search: _Search, *directions: int) -> Booleans:
     if 1 in directions:
         found |= search.high - system.value < system.rise
     if -1 in directions:
-        found |= system.value - search.low < system.fall
+        found |= system.value - search.low < search.fall
     unseen: Booleans = found & (search.hidden | ~system.printable) & ~search.known & ~system.known
     return unseen
 
@@ -200,7 +220,7 @@ def _unproved(system: System, search: _Search, *directions: int) -> Booleans:
 def _prove_together(system: System, search: _Search) -> None:
     """Look for tables in which as many cells as possible keep their margin at once, without hiding any more."""
     movable = (search.hidden | ~system.printable) & ~search.known & ~system.known
-    for direction, need in ((1, system.rise), (-1, system.fall)):
+    for direction, need in ((1, system.rise), (-1, search.fall)):
         wanted = _unproved(system, search, direction)
         while wanted.any():
             search.note(system, move_together(system, movable, wanted, need, direction))

@@ -20,6 +20,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from dagster_project.declarations import Declarations
+from dagster_project.disclosure_audit.equations import Measure, today
 from dagster_project.disclosure_audit.intervals import Knowledge, Memory, feasible
 from dagster_project.disclosure_audit.published import AREA, Published
 
@@ -77,24 +78,39 @@ def declared_rule(declared: Declarations, published: Published, truth: Truth, la
     replaced = np.array([declared.replacement_of(name) is not None for name, _, _ in published.measures], bool)
     for item in published.remainders:
         replaced[item.rest] = replaced[[item.whole, *item.parts]].any()
-    for place, (name, day, _) in enumerate(published.measures):
-        sources = declared.sources_of.get(part_of.get(place, name), ())
+    for place, (full_name, day, _) in enumerate(published.measures):
+        name = today(full_name)
+        sources = _sources(declared, today(part_of.get(place, name)))
         if not sources or all(declared.contracts[source].publication == "already_public" for source in sources):
             continue
         if place in part_of:
             threshold[place] = max(rule.remainder_of(source) for source in sources)
             continue
-        threshold[place] = smallest.get(name, 0)
+        of_part = max(rule.numerator_of(source) for source in sources)
+        threshold[place] = smallest.get(name, 0 if name in declared.sources_of else of_part)
         floor[place] = float(all(rule.zeros_of(source) == "always_printed" for source in sources))
         residents = (declared.region.population, day, 1)  # of that day, also for what is summed over years
         if name != declared.region.population and residents in published.measures:
             number = truth.value[:, published.measures.index(residents)]
             few = placed & (number < rule.minimum_population) & (truth.value[:, place] > 0)
             each_way[few, place] = rule.numerator
-        if name in declared.value_sums and not replaced[place]:
+        if name in declared.value_sums and not replaced[place] and place not in published.inner:
             needed = _needed_by_sum(declared, published, truth, place, largest)
             each_way[:, place] = np.maximum(each_way[:, place], needed)
     return Rule(threshold, floor, replaced, each_way)
+
+
+def _sources(declared: Declarations, name: str) -> list[str]:
+    """Whose count a measure is; a part that nobody publishes is of those whose counts it is added up with."""
+    if name in declared.sources_of:
+        return list(declared.sources_of[name])
+    together = [
+        other
+        for relation in declared.relations
+        if name in (relation.whole, *relation.parts)
+        for other in (relation.whole, *relation.parts)
+    ]
+    return [source for other in together for source in declared.sources_of.get(other, ())]
 
 
 def _needed_by_sum(
@@ -123,11 +139,16 @@ def _needed_by_sum(
 
 
 def exposed(
-    published: Published, truth: Truth, rule: Rule, knows: Booleans, memory: Memory
+    published: Published,
+    truth: Truth,
+    rule: Rule,
+    knows: Booleans,
+    memory: Memory,
+    accepted: Booleans | None = None,
 ) -> tuple[list[str], float | None]:
     """Where an audience can find out what it must not, and the width of the narrowest interval.
 
-    `knows` marks the areas whose numbers it has itself.
+    `knows` marks the areas whose numbers it has itself, `accepted` numbers that the region lets be found out.
     """
     printed = published.printed.copy()
     # of what no address places rates are never shown: whoever guesses that nobody is there is assumed to guess right
@@ -138,16 +159,20 @@ def exposed(
     shown = published.withheld | nowhere | ~np.isnan(published.printed) | told
     for item in published.remainders:
         shown[:, item.rest] = shown[:, [item.whole, *item.parts]].any(axis=1)
+    shown[:, published.inner] |= ~np.isnan(truth.value[:, published.inner])
     counts = shown & ((rule.threshold > 0)[None, :] | (rule.each_way > 0)) & ~own
     # the interval of a number that is large or zero holds that very number: it cannot prove that it is small
     known_small = (truth.value > 0) & (truth.value < rule.threshold[None, :])
     sensitive = counts & (known_small | truth.kept_back)
     moving = counts & (rule.each_way > 0)
     unsure = counts & published.withheld & np.isnan(truth.value) & ~truth.kept_back
+    if accepted is not None:
+        sensitive, moving, unsure = (which & ~accepted for which in (sensitive, moving, unsure))
     wanted = sensitive | moving | unsure
     if not wanted.any():
         return [], None
     need = _needed(published, truth, rule, printed, sensitive, moving)
+    need = (np.maximum(need[0], _own_part(published.areas, truth.value, knows)), need[1])
     hidden = published.withheld & np.isnan(printed) & ~(truth.value == 0)
     known = feasible(
         published.matrix,
@@ -186,6 +211,20 @@ def _needed(
     return low, high
 
 
+def _own_part(areas: pd.DataFrame, value: Floats, knows: Booleans) -> Floats:
+    """What an audience has itself of the number of a larger area: it knows that the whole is no less."""
+    part = np.zeros(value.shape)
+    if not knows.any():
+        return part
+    node = {key: index for index, key in enumerate(areas[AREA].itertuples(index=False, name=None))}
+    for child in np.argsort(areas["level_rank"].to_numpy(), kind="stable").tolist():
+        row = areas.iloc[child]
+        above = node.get((row["geography"], row["edition"], row["parent_level"], row["parent"]), -1)
+        if above >= 0:
+            part[above] += np.nan_to_num(value[child]) if knows[child] else part[child]
+    return part
+
+
 def _judged(
     published: Published, known: Knowledge, need: tuple[Floats, Floats], sensitive: Booleans, unsure: Booleans
 ) -> tuple[list[str], Floats]:
@@ -195,10 +234,14 @@ def _judged(
     wide = high >= need[1] - NEAR
     bad = (sensitive & ~(wide & (low <= need[0] + NEAR))) | (unsure & (high > NEAR) & ~wide)
     found = [
-        f"{published.areas.at[node, 'level']} {published.areas.at[node, 'area']}, {name} am {day:%d.%m.%Y}: "
+        f"{published.areas.at[node, 'level']} {published.areas.at[node, 'area']}, {_text(published.measures[place])}: "
         f"zwischen {low[node, place]:.0f} und {high[node, place]:.0f}"
         for node, place in np.argwhere(bad)
-        for name, day, _ in [published.measures[place]]
     ]
     # where a printed whole leaves no room there is nothing to know: none of none, or a wrong guess about the unplaced
     return found, np.where(sensitive & (need[1] > need[0]), high - low, np.nan)
+
+
+def _text(measure: Measure) -> str:
+    name, day, years = measure
+    return f"{name} am {day:%d.%m.%Y}{f' (Summe aus {years} Jahren)' if years > 1 else ''}"

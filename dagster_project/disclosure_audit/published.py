@@ -6,42 +6,33 @@ Reads  the marts of a release (a folder of Parquet files) and public declaration
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
-from dagster_project.declarations import Declarations, Indicator
+from dagster_project.declarations import Declarations
+from dagster_project.disclosure_audit.equations import (
+    REST,
+    SHARE_REST,
+    Equation,
+    Measure,
+    parts_of_sums,
+    relations,
+    sides,
+)
 from dagster_project.tables import connect, parquet_rows
 
 Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
-Measure = tuple[str, date, int]  # measure, reference date, years summed up
 AREA = ["geography", "edition", "level", "area"]
 CELL = [*AREA, "period", "indicator"]
-REST, SHARE_REST = "?", "?~"
-
-# what must be gone from a row beside a number that is hidden, in whatever mart the row stands
-TELLING = (
-    "value",
-    "class",
-    "numerator",
-    "denominator",
-    "ci_low",
-    "ci_high",
-    "difference",
-    "significance",
-    "input",
-    "z",
-)
 
 
 @dataclass(frozen=True)
@@ -59,7 +50,8 @@ class Published:
 
     Where a source shows other numbers than the true ones, `least` and `most` say between which the true one lies, and
     `printed` holds none; elsewhere they are NaN. `withheld` says where a row of the cube is marked as suppressed.
-    `matrix` @ all cells (area by measure, row by row) = 0 are the public equations.
+    `matrix` @ all cells (area by measure, row by row) = 0 are the public equations; `equations` are those that hold at
+    every area. `inner` are the places of parts nobody prints that follow from printed sums.
     """
 
     areas: pd.DataFrame
@@ -70,6 +62,8 @@ class Published:
     withheld: Booleans
     matrix: sparse.csr_array
     remainders: list[Remainder]
+    equations: list[Equation] = field(default_factory=list)
+    inner: list[int] = field(default_factory=list)
 
 
 def collect(
@@ -99,7 +93,8 @@ def collect(
     shown = pd.concat([_facts(declared, cube), populations], ignore_index=True)
     facts = _with_sources(shown, counts, conversions)
     measures = list(dict.fromkeys(zip(facts["measure"], facts["day"], facts["years"], strict=True)))
-    equations = _relations(declared, measures)
+    shown_measures = set(measures)
+    parts, equations = parts_of_sums(measures), relations(declared, measures)
     for equation in equations:
         measures += [measure for measure in equation if measure not in measures]
     place = {measure: index for index, measure in enumerate(measures)}
@@ -118,7 +113,12 @@ def collect(
     least, most = _told_by_replacements(declared, measures, printed)
     printed[~np.isnan(least)] = np.nan
     matrix, remainders = _matrix(declared, areas, measures, place, equations)
-    return Published(areas, measures, printed, least, most, withheld, matrix, remainders)
+    inner = [
+        place[part]
+        for part in dict.fromkeys((*parts, *(m for equation in equations for m in equation)))
+        if part in place and part not in shown_measures and not part[0].startswith(REST)
+    ]
+    return Published(areas, measures, printed, least, most, withheld, matrix, remainders, equations, inner)
 
 
 def _told_by_replacements(declared: Declarations, measures: list[Measure], printed: Floats) -> tuple[Floats, Floats]:
@@ -144,7 +144,7 @@ def _facts(declared: Declarations, cube: pd.DataFrame) -> pd.DataFrame:
     frames = [pd.DataFrame(columns=[*AREA, "measure", "day", "years", "number", "status"])]
     day = pd.to_datetime(cube["reference_date"]).dt.date
     for name, rows in cube.groupby("indicator", sort=True):
-        for measure, side in _sides(declared.indicators[str(name)]):
+        for measure, side in sides(declared.indicators[str(name)]):
             frames.append(
                 rows[AREA].assign(
                     measure=measure,
@@ -184,13 +184,6 @@ def _with_sources(shown: pd.DataFrame, counts: pd.DataFrame, conversions: pd.Dat
     return pd.concat([own, facts[list(shown.columns)]], ignore_index=True)
 
 
-def _sides(indicator: Indicator) -> list[tuple[str, str]]:
-    numerator = indicator.reported.measure if indicator.reported else indicator.numerator
-    if indicator.kind not in ("count", "share", "rate", "reported_share") or numerator is None:
-        return []
-    return [(numerator, "numerator")] + ([(indicator.denominator, "denominator")] if indicator.denominator else [])
-
-
 def _populations(declared: Declarations, areas: pd.DataFrame) -> pd.DataFrame:
     known = areas[areas["population"].notna()]
     return known[AREA].assign(
@@ -202,78 +195,12 @@ def _populations(declared: Declarations, areas: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-# ---------------------------------------------------------------- public equations
-
-
-def _relations(declared: Declarations, measures: list[Measure]) -> list[dict[Measure, int]]:
-    """Each equation sums to zero; a name beginning with `REST` is a remainder nobody prints."""
-    found: list[dict[Measure, int]] = []
-    days: dict[str, set[date]] = {}
-    for name, day, _ in measures:
-        days.setdefault(name, set()).add(day)
-    spans = {(day, years) for _, day, years in measures}
-    for name, day, years in measures:
-        if years > 1:
-            leap = (day.month, day.day) == (2, 29)
-            window = [day.replace(year=day.year - back, day=28 if leap and back else day.day) for back in range(years)]
-            found.append({(name, day, years): -1, **{(name, each, 1): 1 for each in window}})
-            spans |= {(each, 1) for each in window}
-    shares = [
-        (indicator.denominator, _sides(indicator)[0][0])
-        for indicator in declared.reported_indicators.values()
-        if indicator.kind in ("share", "reported_share") and indicator.denominator
-    ]
-    named = [(relation.whole, relation.parts, relation.exact, REST) for relation in declared.relations]
-    named += [(whole, (part,), False, SHARE_REST) for whole, part in dict.fromkeys(shares)]
-    for whole, parts, exact, rest in dict.fromkeys(named):
-        for day, years in sorted(spans):
-            equation = {(whole, day, years): -1, **{(part, day, years): 1 for part in parts}}
-            if not exact:
-                equation[f"{rest}{whole} - {' - '.join(parts)}", day, years] = 1
-            if any(measure in measures for measure in equation):
-                found.append(equation)
-    return _telling(found, set(measures))
-
-
-def _telling(equations: list[dict[Measure, int]], measures: set[Measure]) -> list[dict[Measure, int]]:
-    """Without equations that bind no two printed measures, directly or over others.
-
-    A part that nobody prints and no other equation speaks of belongs to the remainder.
-    """
-    kept = equations
-    while True:
-        uses: dict[Measure, int] = {}
-        for equation in kept:
-            for measure in equation:
-                uses[measure] = uses.get(measure, 0) + 1
-        smaller = []
-        for equation in kept:
-            telling = [m for m in equation if m in measures or uses[m] > 1]
-            if len(telling) > 1:
-                smaller.append(_with_one_remainder(equation, telling))
-        if smaller == kept:
-            return kept
-        kept = smaller
-
-
-def _with_one_remainder(equation: dict[Measure, int], telling: list[Measure]) -> dict[Measure, int]:
-    gone = [measure for measure in equation if measure not in telling]
-    if not gone:
-        return equation
-    if any(equation[measure] == -1 for measure in gone):  # a whole that nobody prints binds its parts to nothing
-        return equation
-    rest = next((measure for measure in gone if measure[0].startswith(REST)), None)
-    _, day, years = gone[0]
-    name = rest or (f"{REST}{' - '.join(measure[0] for measure in telling)}", day, years)
-    return {**{measure: equation[measure] for measure in telling}, name: 1}
-
-
 def _matrix(
     declared: Declarations,
     areas: pd.DataFrame,
     measures: list[Measure],
     place: dict[Measure, int],
-    equations: list[dict[Measure, int]],
+    equations: list[Equation],
 ) -> tuple[sparse.csr_array, list[Remainder]]:
     """Trees of all measures but those whose publishers' own sums may differ, and all relations at every area."""
     node = {key: index for index, key in enumerate(areas[AREA].itertuples(index=False, name=None))}
@@ -327,64 +254,3 @@ def _matrix(
 def _sums(declared: Declarations, measure: str) -> bool:
     sources = declared.sources_of.get(measure, ())
     return not sources or any(declared.contracts[name].publication != "already_public" for name in sources)
-
-
-# ---------------------------------------------------------------- what stands beside hidden numbers
-
-
-def beside_hidden(declared: Declarations, marts: Path) -> list[dict[str, str]]:
-    """Rows of any mart that still tell something of a suppressed row of the cube, by its keys."""
-    found: list[dict[str, str]] = []
-    with connect() as connection:
-        tables = {path.stem: path for path in sorted(marts.glob("*.parquet"))}
-        for name, path in tables.items():
-            connection.execute(f"create view {name} as select * from {parquet_rows(path)}")
-        connection.execute(
-            f"create temp view hidden as select {', '.join(CELL)} from mart_indicator_value where status = 'suppressed'"
-        )
-        for name in tables:
-            columns = {row[0] for row in connection.execute(f"describe {name}").fetchall()}
-            telling = [column for column in TELLING if column in columns]
-            keys = ["component" if key == "indicator" and "component" in columns else key for key in CELL]
-            if telling and set(keys) <= columns:
-                on = " and ".join(f"mart.{key} = hidden.{cell}" for key, cell in zip(keys, CELL, strict=True))
-                found += _keys(
-                    connection,
-                    f"select distinct '{name}' as mart, {', '.join(f'hidden.{cell}' for cell in CELL)} "
-                    f"from {name} as mart inner join hidden on {on} "
-                    f"where coalesce({', '.join(f'mart.{column}::varchar' for column in telling)}) is not null",
-                )
-        if "mart_comparison" in tables:
-            found += _keys(
-                connection,
-                f"select distinct 'mart_comparison' as mart, {', '.join(f'hidden.{cell}' for cell in CELL)} "
-                "from mart_comparison as mart inner join hidden using (geography, edition, period, indicator) "
-                "where mart.basis = 'own' and mart.comparator_area = hidden.area and mart.comparator_value is not null",
-            )
-        for indicator in declared.reported_indicators.values():
-            if indicator.change is not None:
-                found += _keys(connection, _changes_of_hidden(indicator))
-    return found
-
-
-def _changes_of_hidden(indicator: Indicator) -> str:
-    """A change that is printed although one of the two values it is the difference of is hidden."""
-    assert indicator.change is not None
-    return f"""
-        select distinct 'mart_indicator_value' as mart, {", ".join(f"shown.{cell}" for cell in CELL)}
-        from mart_indicator_value as shown
-        inner join mart_indicator_value as base
-            on base.indicator = '{indicator.change.indicator}' and base.status = 'suppressed'
-            and shown.geography = base.geography and shown.edition = base.edition and shown.level = base.level
-            and shown.area = base.area
-            and base.reference_date in (
-                shown.reference_date, (shown.reference_date - to_years({indicator.change.years}))::date
-            )
-        where shown.indicator = '{indicator.id}' and shown.value is not null
-    """
-
-
-def _keys(connection: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, str]]:
-    return [
-        {name: str(value) for name, value in row.items()} for row in connection.execute(query).df().to_dict("records")
-    ]

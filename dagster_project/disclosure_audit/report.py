@@ -1,9 +1,10 @@
 """The independent audit: whether anybody can learn from a release what must not be known.
 
-Reads  the marts of a release, public declarations, geography/area.parquet, ledger/*.parquet (what earlier releases
+Reads  the marts of a release, public declarations, geography/area.parquet, protection/accepted.parquet (numbers the
+       region lets be found out, with `released_before: accept`), ledger/*.parquet (what earlier releases
        told), which counts were carried over from other boundaries (core/core_disclosure_conversion.parquet), and
-       protection/count.parquet and core/core_largest_contribution.parquet: the true counts and who contributes most to
-       sums, only to tell which intervals matter and what recipients know.
+       protection/count.parquet, core/core_disclosure_cell.parquet and core/core_largest_contribution.parquet: the true
+       counts and who contributes most to sums, only to tell which intervals matter and what recipients know.
 Writes mart_disclosure_audit.parquet beside the marts: per audience how many numbers there are and are hidden, and how
        narrow the narrowest interval is. Never which cells were sensitive.
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,11 +26,13 @@ import pandas as pd
 from dagster_project.declarations import Declarations
 from dagster_project.declarations.disclosure import Disclosure, Rounding
 from dagster_project.disclosure_audit import editions
+from dagster_project.disclosure_audit.beside import beside_hidden
+from dagster_project.disclosure_audit.equations import today
 from dagster_project.disclosure_audit.intervals import Memory
 from dagster_project.disclosure_audit.judging import Truth, declared_rule, thresholds
 from dagster_project.disclosure_audit.judging import exposed as exposed_to
 from dagster_project.disclosure_audit.memory import MEASURE, printed_before, remember
-from dagster_project.disclosure_audit.published import AREA, Published, beside_hidden, collect
+from dagster_project.disclosure_audit.published import AREA, Published, collect
 from dagster_project.settings import RegionData
 from dagster_project.tables import read_frame, write_frame
 
@@ -86,9 +90,9 @@ def audit(declared: Declarations, marts: Path, data: RegionData) -> Report:
     conversions = read_frame(data.core / "core_disclosure_conversion.parquet")
     geography = read_frame(data.geography / "area.parquet")
     published = collect(declared, marts, geography, true, conversions)
-    truth = _truth(published, true)
-    if rule.released_before == "refuse":
-        remember(published, truth.value, data.ledger)
+    truth = _truth(published, true, read_frame(data.core / "core_disclosure_cell.parquet"))
+    remember(published, truth.value, data.ledger)
+    accepted = _accepted(declared, published, data)
     exposed = [Exposed(PUBLIC, ", ".join(found.values())) for found in beside_hidden(declared, marts)]
     exposed += [
         Exposed(PUBLIC, where) for where in _between_editions(declared, published, geography, conversions, data)
@@ -98,7 +102,7 @@ def audit(declared: Declarations, marts: Path, data: RegionData) -> Report:
     largest = read_frame(data.core / "core_largest_contribution.parquet")
     measured = declared_rule(declared, published, truth, largest)
     for audience, knows in _audiences(declared, published):
-        found, narrowest = exposed_to(published, truth, measured, knows, memory)
+        found, narrowest = exposed_to(published, truth, measured, knows, memory, accepted)
         exposed += [Exposed(audience, where) for where in found]
         numbers = published.withheld | ~np.isnan(published.printed) | ~np.isnan(published.least)
         number_exposed = sum(item.audience == audience for item in exposed)
@@ -159,27 +163,59 @@ def _smallest(numerator: int, remainder: int, denominator: int, zeros: str) -> s
 # ---------------------------------------------------------------- who knows what
 
 
-def _truth(published: Published, counts: pd.DataFrame) -> Truth:
-    """True counts, areas by measures, and where a source keeps its own number back."""
+def _truth(published: Published, counts: pd.DataFrame, delivered: pd.DataFrame) -> Truth:
+    """True counts, areas by measures, and where a source keeps its own number back.
+
+    `counts` are those behind the cube, `delivered` those of single days; what is a part of sums follows from them.
+    """
     value = np.full(published.printed.shape, np.nan)
     kept_back = np.zeros(value.shape, bool)
-    node = {key: index for index, key in enumerate(published.areas[AREA].itertuples(index=False, name=None))}
-    place = {measure: index for index, measure in enumerate(published.measures)}
-    day = pd.to_datetime(counts["reference_date"]).dt.date
-    rows = np.array([node.get(key, -1) for key in counts[AREA].itertuples(index=False, name=None)], dtype=int)
-    columns = np.array(
-        [place.get(key, -1) for key in zip(counts["measure"], day, counts["years"], strict=True)], dtype=int
-    )
     given = counts["is_given"].to_numpy(bool)
-    for which, matrix, content in (
-        (given, value, counts["value"].to_numpy(float)),
-        (~given & counts["is_sensitive"].to_numpy(bool), kept_back, np.ones(len(counts), bool)),
-    ):
-        here = which & (rows >= 0) & (columns >= 0)
-        matrix[rows[here], columns[here]] = content[here]
+    single = _places(published, delivered.assign(years=1))
+    _fill(value, single, delivered["value"].to_numpy(float), delivered["value"].notna().to_numpy())
+    behind = _places(published, counts)
+    _fill(value, behind, counts["value"].to_numpy(float), given)
+    _fill(kept_back, behind, np.ones(len(counts), bool), ~given & counts["is_sensitive"].to_numpy(bool))
+    for item in published.remainders:
+        value[:, item.rest] = np.nan
+    _solve(published, value)
     for item in published.remainders:
         value[:, item.rest] = value[:, item.whole] - value[:, list(item.parts)].sum(axis=1)
     return Truth(value, kept_back)
+
+
+def _places(published: Published, counts: pd.DataFrame) -> tuple[Integers, Integers]:
+    """Row and column of counts in what is published; -1 where there is none."""
+    node = {key: index for index, key in enumerate(published.areas[AREA].itertuples(index=False, name=None))}
+    place = {measure: index for index, measure in enumerate(published.measures)}
+    day = pd.to_datetime(counts["reference_date"]).dt.date
+    rows = [node.get(key, -1) for key in counts[AREA].itertuples(index=False, name=None)]
+    columns = [place.get(key, -1) for key in zip(counts["measure"], day, counts["years"], strict=True)]
+    return np.array(rows, dtype=int), np.array(columns, dtype=int)
+
+
+def _fill(matrix: npt.NDArray[Any], at: tuple[Integers, Integers], content: npt.NDArray[Any], which: Booleans) -> None:
+    here = which & (at[0] >= 0) & (at[1] >= 0)
+    matrix[at[0][here], at[1][here]] = content[here]
+
+
+def _solve(published: Published, value: Floats) -> None:
+    """Fill in what nobody delivers but follows from what is: a part of sums where all others of an equation are known,
+    at every area."""
+    place = {measure: index for index, measure in enumerate(published.measures)}
+    open_columns = set(np.flatnonzero(np.isnan(value).all(axis=0)).tolist())
+    progress = True
+    while open_columns and progress:
+        progress = False
+        for equation in published.equations:
+            columns = {place[measure]: sign for measure, sign in equation.items()}
+            unknown = open_columns & columns.keys()
+            if len(unknown) == 1 and not unknown & {item.rest for item in published.remainders}:
+                (column,) = unknown
+                others = sum(sign * value[:, other] for other, sign in columns.items() if other != column)
+                value[:, column] = -others / columns[column]
+                open_columns -= unknown
+                progress = True
 
 
 def _audiences(declared: Declarations, published: Published) -> list[tuple[str, Booleans]]:
@@ -199,6 +235,23 @@ def _audiences(declared: Declarations, published: Published) -> list[tuple[str, 
             for number, one in enumerate(keys)
             for other in keys[number + 1 :]
         ]
+    return found
+
+
+def _accepted(declared: Declarations, published: Published, data: RegionData) -> Booleans | None:
+    """Numbers that can be found out since earlier releases, and that the region declares to accept."""
+    if declared.region.disclosure.released_before == "refuse":
+        return None
+    rows = read_frame(data.protection / "accepted.parquet")
+    names = [{today(name)} for name, _, _ in published.measures]
+    for item in published.remainders:
+        names[item.rest] = {today(published.measures[place][0]) for place in (item.whole, *item.parts)}
+    node = {key: index for index, key in enumerate(published.areas[AREA].itertuples(index=False, name=None))}
+    found = np.zeros(published.printed.shape, bool)
+    for key, own in rows.groupby(AREA):
+        if key in node:
+            measures = set(own["measure"])
+            found[node[key]] = [bool(name & measures) for name in names]
     return found
 
 

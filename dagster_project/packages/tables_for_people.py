@@ -152,7 +152,7 @@ def _notes(parcel: Parcel) -> list[str]:
         f"Zweck der Übermittlung: {', '.join(parcel.purposes)}. Zu anderen Zwecken dürfen die Daten nicht verwendet "
         "werden, soweit sie nicht ohnehin veröffentlicht sind.",
         "Kleine Zahlen und solche, aus denen sie sich errechnen ließen, sind nicht ausgewiesen (Status suppressed). "
-        "Ein leeres Feld ist nie eine Null.",
+        "Ein leeres Feld darf nicht als Null gelesen werden.",
         "Status: published veröffentlicht; estimated geschätzt; unreliable eingeschränkt belastbar; suppressed nicht "
         "ausgewiesen; missing liegt nicht vor; not_applicable nicht anwendbar.",
     ]
