@@ -14,10 +14,10 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
-# minutes: what is too long for every build
+# minutes, and hours for the releases of 40 worlds: what is too long for every build
 soak: $(INSTALLED)
 	$(BIN)/python -m pytest -n0 tests/soak/soak_*.py
-	for file in verdicts conversions; do $(BIN)/python tests/soak/$$file.py || exit 1; done
+	for file in verdicts conversions releases; do $(BIN)/python tests/soak/$$file.py || exit 1; done
 
 dev: $(INSTALLED)
 	$(BIN)/sozialraum dev

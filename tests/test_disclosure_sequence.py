@@ -1,6 +1,6 @@
 """Releases one after another through the disclosure stage: overlapping windows of years, nested ages, corrections.
 
-Writes into pytest's temporary folders. Many more of them, of simulated regions: tests/soak.
+Writes into pytest's temporary folders. Many more of them, of simulated regions: tests/soak/releases.py.
 """
 
 from __future__ import annotations

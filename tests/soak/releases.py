@@ -4,7 +4,7 @@ For both simulated regions, several seeds and sizes: the deliveries are invented
 disclosure stage alone releases them from the first year to the last (protection, audit, ledger), for all audiences. A
 release that is refused, or of which anybody could find something out, is a failure.
 Writes into temporary folders only; prints a line per world. Fails where a release does.
-Usage: python tests/soak/soak_releases.py [--worlds N] [--first N]
+Usage: python tests/soak/releases.py [--worlds N] [--first N]
 """
 
 from __future__ import annotations
