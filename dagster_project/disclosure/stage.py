@@ -47,7 +47,7 @@ SHOWN_TYPES = {
     **dict.fromkeys(("geography", "edition", "level", "area"), "varchar"),
     "reference_date": "date", "measure": "varchar", "value": "bigint",
 }  # fmt: skip
-HIDDEN_BEFORE = 0.1  # part of the cost of a cell that the last release did not show either: it hardly ever comes back
+HIDDEN_BEFORE = 0.5  # part of the cost of a cell that the last release did not show either
 
 
 @dataclass(frozen=True)
