@@ -165,7 +165,7 @@ def test_a_wrong_header_is_quoted_as_the_file_writes_it(desk: Desk) -> None:
 def test_a_rejected_file_is_named_by_its_fault() -> None:
     receipt = {"verdict": "rejected", "rows_read": 0, "rows_quarantined": 0, "reasons": ["Die Spalte x fehlt."]}
     assert "Spalte fehlt" in _in_short({**receipt, "file_rules": ["missing_column", "missing_column"]})
-    assert "Inhalt eines anderen Zeitraums" in _in_short({**receipt, "file_rules": ["repeated_content"]})
+    assert "Inhalt einer anderen Lieferung" in _in_short({**receipt, "file_rules": ["repeated_content"]})
 
 
 def test_rows_of_no_area_by_contract_are_counted(desk: Desk) -> None:

@@ -80,7 +80,7 @@ class Office:
         assert all(reason.endswith((".", ").")) for reason in receipt.reasons)
         written = {path for path in self.data.root.parent.rglob("*") if path.is_file()} - before
         folders = {path.relative_to(self.data.root).parts[0] for path in written}
-        assert folders <= {"raw", "receipts", "quarantine", ".lock"}
+        assert folders <= {"raw", "receipts", "quarantine", ".lock", "delivery.secret"}
         assert [path.name for path in (self.data.raw / "ewr").iterdir()] == ["_columns.parquet"]
         (breach,) = landing.load_breaches(self.data, receipt).itertuples()
         return str(breach.rule)
