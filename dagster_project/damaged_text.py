@@ -33,13 +33,17 @@ NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 
 # what could be damaged holds one of these: most texts do not. A pattern for SQL as well
 SUSPECT = r"[^ -~]|[?&\\%]"
-LOST = re.compile(r"[\ufffd\x1a□]|\b(?<![/=&?])[^\W\d_]+\?[^\W\d_]+\b(?!=)")
+LOST = re.compile(r"[\ufffd\x1a□]|(?:^|(?<=[\s(-]))\?[a-zäöüß]{2,}\b(?!=)|\b(?<![/=&?])[^\W\d_]+\?[^\W\d_]+\b(?!=)")
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x19\x1b-\x1f\x7f-\x9f\ue000-\uf8ff]")
 INVISIBLE = re.compile(r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 BOXES = re.compile(r"[\u2500-\u259f]")
 WITHIN_A_WORD = re.compile(r"[A-Za-zÄÖÜäöüß][§„”†‡‰¶¸ˆ÷³¬±¤¦¨¼¾¿ŠŽŸƒﬂﬁ][a-zäöüß]|tra[áº·]e|[a-zäöüß]Ã(?=\s|$)")
+# a letter of another script (Greek, Chinese …) that touches a Latin one
+OTHER_SCRIPT = r"[\u0370-\u1cff\u207f\u3040-\ud7ff\uff66-\uffdc]"
+MIXED_SCRIPTS = re.compile(rf"[A-Za-z]{OTHER_SCRIPT}|{OTHER_SCRIPT}[A-Za-z]")
 ESCAPED = re.compile(
-    r"&(?:[A-Za-z]{2,8}|#\d{2,5}|#x[0-9A-Fa-f]{2,5});|\\u[0-9A-Fa-f]{4}|(?:%[C-F][0-9A-F]%[89AB][0-9A-F])"
+    r"&(?:[A-Za-z]{2,8}|#\d{2,5}|#x[0-9A-Fa-f]{2,5});|\\u[0-9A-Fa-f]{4}|\\x[c-fC-F][0-9A-Fa-f]"
+    r"|(?<!\d)%(?:C4|D6|DC|DF|E4|F6|FC)(?![0-9A-F])|(?:%[C-F][0-9A-F]%[89AB][0-9A-F])"
 )
 
 
@@ -52,7 +56,7 @@ def damage(text: str) -> str | None:
         return f"UTF-8 wurde vermutlich als {read_as} gelesen"
     if LOST.search(text):
         return "Buchstaben sind beim Umwandeln verloren gegangen und durch ein Ersatzzeichen vertreten"
-    if CONTROL.search(text) or BOXES.search(text) or WITHIN_A_WORD.search(text):
+    if CONTROL.search(text) or BOXES.search(text) or WITHIN_A_WORD.search(text) or MIXED_SCRIPTS.search(text):
         return "der Text wurde vermutlich in einer anderen Kodierung (DOS, Mac oder Windows) gelesen als geschrieben"
     if INVISIBLE.search(text):
         return "zwischen den Buchstaben stehen unsichtbare Zeichen"

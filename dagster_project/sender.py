@@ -286,8 +286,12 @@ def _list_streets(connection: duckdb.DuckDBPyConnection, given: _Given) -> None:
     if register is None:
         raise WrongUse(f"{path.name} erklärt unter „street_register“ kein Straßenverzeichnis.")
     _read(connection, given.streets, list(register.columns.values()), register)
+    if given.streets.suffix != ".parquet":
+        _judge_register(given.streets, register)
     sides = " ".join(f"when {literal(written)} then {literal(side)}" for side, written in register.sides.items())
-    texts: dict[str, str] = {name: f"coalesce({identifier(column)}, '')" for name, column in register.columns.items()}
+    texts: dict[str, str] = {
+        name: f"trim(nfc_normalize(coalesce({identifier(column)}, '')))" for name, column in register.columns.items()
+    }
     expressions = {
         **texts,
         # a cast alone would read 12.7 as 13
@@ -309,6 +313,17 @@ def _list_streets(connection: duckdb.DuckDBPyConnection, given: _Given) -> None:
             f"{given.streets.name}: {wrong[0]} Zeilen ohne Hausnummer oder mit einer unbekannten Straßenseite "
             f"(bekannt: {', '.join(register.sides.values())})."
         )
+
+
+def _judge_register(streets: Path, register: StreetRegister) -> None:
+    """Raises `WrongUse` where a house number could lie in two areas, or a row places nobody."""
+    from dagster_project.geography.faults import GeographyError
+    from dagster_project.geography.streets import check_register
+
+    try:
+        check_register(streets, register)
+    except GeographyError as error:
+        raise WrongUse(str(error)) from error
 
 
 def _read(

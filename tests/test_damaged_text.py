@@ -61,6 +61,12 @@ def test_text_read_in_a_wrong_encoding_is_told(codec: str, times: int) -> None:
         ("Gr&uuml;n", "Zeichencodes"),
         ("Gr%C3%BCn", "Zeichencodes"),
         ("Gr\\u00fcn", "Zeichencodes"),
+        ("Gr\\xfcn", "Zeichencodes"),
+        ("Gr%FCn", "Zeichencodes"),
+        ("?stlich", "Ersatzzeichen"),
+        ("Bad ?ynhausen", "Ersatzzeichen"),
+        ("Mⁿnster", "anderen Kodierung"),
+        ("M黱ster", "anderen Kodierung"),
     ],
 )
 def test_the_likely_cause_is_named(text: str, cause: str) -> None:

@@ -14,6 +14,7 @@ import pytest
 from dagster_project.declarations import Geography
 from dagster_project.geography import GeographyError
 from dagster_project.geography.streets import street_ranges
+from dagster_project.sender import WrongUse, _judge_register
 
 HEADER = "ags;strasse;von;von_zusatz;bis;bis_zusatz;seite;block"
 COLUMNS = ("ags", "street_key", "number_from", "suffix_from", "number_to", "suffix_to", "side", "area")
@@ -56,6 +57,7 @@ OVERLAPPING = {
     "a number with all its letters and one of them": ("1;10;1;;5;;u;B1", "1;10;5;a;9;;u;B2"),
     "letters": ("1;10;5;a;5;d;u;B1", "1;10;5;D;5;f;u;B2"),
     "space around cells": ("1;10;1;;9;;b;B1", "1; 10 ;9;;20;;b;B2"),
+    "accents written apart": ("1;Mühle;1;;9;;b;B1", "1;Mu\u0308hle;9;;20;;b;B2"),
     "not beside each other in the file": ("1;10;1;;9;;b;B1", "1;10;1;;3;;b;B1", "1;10;3;;3;;b;B2"),
 }  # fmt: skip
 APART = {
@@ -74,7 +76,7 @@ APART = {
 def test_a_house_number_in_two_areas_is_refused_naming_both_rows(tmp_path: Path, rows: tuple[str, ...]) -> None:
     message = refused(tmp_path, *rows)
     assert message.startswith("strassen.csv: Hausnummernbereiche einer Straße überschneiden sich")
-    assert f"und Zeile {len(rows) + 1} (Gemeinde 1, Straße 10" in message
+    assert f"und Zeile {len(rows) + 1} (Gemeinde 1, Straße " in message
     assert "Gebiet B1) und" in message
     assert "Gebiet B2)" in message
 
@@ -86,6 +88,16 @@ def test_the_message_tells_both_ranges(tmp_path: Path) -> None:
         "Zeile 4 (Gemeinde 1, Straße 10, 9b bis 20, Seite u, Gebiet B2)"
     ) in message
     assert "Bitte die Bereiche so abgrenzen" in message
+
+
+def test_who_checks_a_delivery_is_told_of_an_overlap_too(tmp_path: Path) -> None:
+    file, register = tmp_path / "meine.csv", geography().street_register
+    assert register is not None
+    file.write_text("\n".join([HEADER, *APART["sides"]]), encoding="utf-8")
+    _judge_register(file, register)
+    file.write_text("\n".join([HEADER, *OVERLAPPING["letters"]]), encoding="utf-8")
+    with pytest.raises(WrongUse, match=r"meine\.csv: Hausnummernbereiche einer Straße überschneiden sich"):
+        _judge_register(file, register)
 
 
 @pytest.mark.parametrize("rows", APART.values(), ids=APART)
@@ -101,6 +113,8 @@ def test_ranges_that_place_nobody_twice_are_taken(tmp_path: Path, rows: tuple[st
         ("1;10;8;;8;;u;B1", "die Hausnummer liegt nicht auf der Seite"),
         ("1;10;;;;;b;B1", "in der Spalte von ist keine Hausnummer: Zeile 3 „“"),
         ("1;10;1.5;;9;;b;B1", "Zeile 3 „1.5“"),
+        ("1;10;１;;9;;b;B1", "Zeile 3 „１“"),
+        ("1;MÃ¼hle;1;;9;;b;B1", "in der Spalte strasse ist Text beschädigt: Zeile 3 „MÃ¼hle“"),
         ("1;10;1a;;9;;b;B1", "Zeile 3 „1a“"),
         ("1;10;1;;9;;x;B1", "unbekannte Angaben der Straßenseite: Zeile 3 „x“"),
         ("1;10;1;;9;;b;B9", "gibt es auf der Ebene block nicht: Zeile 3 „B9“"),

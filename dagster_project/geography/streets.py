@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from dagster_project.damaged_text import damage
 from dagster_project.declarations import Geography
 from dagster_project.declarations.territory import StreetRegister
 from dagster_project.geography.faults import GeographyError, listed
@@ -18,7 +19,7 @@ from dagster_project.geography.intake import find_file
 from dagster_project.geography.text_file import lines_of_rows, read_text_table
 from dagster_project.tables import connect
 
-HOUSE_NUMBER = r"\d{1,6}"
+HOUSE_NUMBER = "[0-9]{1,6}"
 AFTER_ALL_LETTERS = "~"  # an empty suffix_to takes all letters of its number
 SHOWN = 5
 
@@ -43,6 +44,15 @@ def street_ranges(geography: Geography, areas: pd.DataFrame, folders: list[Path]
     _refuse_backward(ranges, written, lines, register)
     _refuse_overlaps(ranges, written, lines, register)
     return ranges.assign(geography=geography.id)
+
+
+def check_register(path: Path, register: StreetRegister) -> None:
+    """Judge a street register by itself, without areas. Raises `GeographyError` as `street_ranges`."""
+    register = register.model_copy(update={"file": path.name})
+    written, lines = _read(register, [path.parent])
+    ranges = _typed(written, lines, register)
+    _refuse_backward(ranges, written, lines, register)
+    _refuse_overlaps(ranges, written, lines, register)
 
 
 def read_register(path: Path, register: StreetRegister) -> pd.DataFrame:
@@ -96,6 +106,14 @@ def _typed(written: pd.DataFrame, lines: pd.Series, register: StreetRegister) ->
         if empty.any():
             raise GeographyError(
                 f"{register.file}: die Spalte {_columns(register)[name]} ist leer in {_lines(lines[empty])}."
+            )
+    for name in ("ags", "street_key", "suffix_from", "suffix_to"):
+        cause = ranges[name].map(damage)
+        wrong = cause.notna()
+        if wrong.any():
+            raise GeographyError(
+                f"{register.file}: in der Spalte {_columns(register)[name]} ist Text beschädigt: "
+                f"{_cells(written, lines, name, wrong)} ({cause[wrong].iloc[0]}). Bitte die Datei neu exportieren."
             )
     for name in ("suffix_from", "suffix_to"):
         ranges[name] = ranges[name].str.lower()

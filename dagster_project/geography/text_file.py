@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import lzma
+import unicodedata
 import zipfile
 import zlib
 from pathlib import Path
@@ -69,7 +70,7 @@ def decoded(content: bytes, file: str, encoding: str, key: str) -> str:
             "speichern."
         )
     try:
-        return content.decode("utf-8-sig" if encoding == "utf-8" else encoding)
+        text = content.decode("utf-8-sig" if encoding == "utf-8" else encoding)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         fits = [name for name in ENCODINGS if name != encoding and _can_be(content, name)]
@@ -78,6 +79,7 @@ def decoded(content: bytes, file: str, encoding: str, key: str) -> str:
             "nicht. "
             f"Bitte so speichern oder die richtige erklären, vermutlich „{key}: {fits[0]}“."
         ) from error
+    return unicodedata.normalize("NFC", text)
 
 
 def _can_be(content: bytes, encoding: str) -> bool:
