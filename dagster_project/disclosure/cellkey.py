@@ -15,10 +15,12 @@ from functools import cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize
+from scipy import optimize, special
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+
+POLISHED = 3  # Newton steps after the search
 
 
 @dataclass(frozen=True)
@@ -58,23 +60,38 @@ def _largest_entropy(count: int, moves: Integers, allowed: npt.NDArray[np.bool_]
     if not (moved.min() < 0 < moved.max()) or not (moved**2).max() > variance:
         raise ValueError(f"count {count}: no noise up to {moves.max()} has mean 0 and variance {variance}")
 
+    # the log-partition function less the wanted moments is convex, and smallest where the moments are met
+    scale = np.sqrt(variance)
+    traits, wanted = np.stack([moved / scale, (moved / scale) ** 2]), np.array([0.0, 1.0])
+
     def weights(parameters: Floats) -> Floats:
-        exponent = parameters[0] * moved + parameters[1] * moved**2
+        exponent = parameters @ traits
         raw = np.exp(exponent - exponent.max())
         share: Floats = raw / raw.sum()
         return share
 
-    def misses(parameters: Floats) -> list[float]:
-        p = weights(parameters)
-        return [float(p @ moved), float(p @ moved**2) - variance]
+    def spread(parameters: Floats) -> Floats:
+        share = weights(parameters)
+        centred = traits - (traits @ share)[:, None]
+        found: Floats = (centred * share) @ centred.T
+        return found
 
-    for start in ([0.0, -0.5 / variance], [0.0, 0.0], [0.3, 0.05], [-0.3, 0.05]):
-        found = optimize.root(misses, start, method="hybr", tol=1e-13)
-        if found.success and max(abs(miss) for miss in misses(found.x)) < 1e-9:
-            probability: Floats = np.zeros(len(moves))
-            probability[allowed] = weights(found.x)
-            return probability
-    raise ValueError(f"count {count}: no noise up to {moves.max()} has mean 0 and variance {variance}")
+    found = optimize.minimize(
+        lambda parameters: float(special.logsumexp(parameters @ traits) - parameters @ wanted),
+        x0=np.array([0.0, -0.5]),
+        jac=lambda parameters: traits @ weights(parameters) - wanted,
+        hess=spread,
+        method="trust-exact",
+        options={"gtol": 1e-12, "maxiter": 1000},
+    ).x
+    for _ in range(POLISHED):  # the last digits, which the trust region leaves
+        found = found - np.linalg.lstsq(spread(found), traits @ weights(found) - wanted, rcond=None)[0]
+    share = weights(found)
+    if not np.abs(np.array([moved, moved**2]) @ share - np.array([0.0, variance])).max() < 1e-9:
+        raise ValueError(f"count {count}: no noise up to {moves.max()} has mean 0 and variance {variance}")
+    probability: Floats = np.zeros(len(moves))
+    probability[allowed] = share
+    return probability
 
 
 def cell_keys(record_keys: Floats, cell: Integers, cells: int) -> Floats:
