@@ -168,7 +168,7 @@ def test_places_at_a_site_are_supply_and_shares_within_schools_are_not(town: Dec
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"interval": "byar"}, "interval: places at a site are counted"),
+        ({"numerator_is": "events"}, "numerator_is: places at a site are counted"),
         ({"direction": "favourable"}, "direction: an area without a site is not badly supplied"),
         ({"kind": "share"}, "kind: what stands at a site is no part of the residents"),
     ],

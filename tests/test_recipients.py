@@ -169,7 +169,7 @@ def test_other_programs_read_a_package(declared: Declarations, parquet: Path, tm
     values = duckdb.sql(f"from '{folder}/werte.parquet'").df()
     areas = gpd.read_file(folder / "gebiete.gpkg", layer="gebiete")
     assert areas.crs.to_epsg() == 25832
-    parquet_areas = intake._read_geoparquet(folder / "gebiete.parquet")
+    parquet_areas = intake._read_geoparquet(folder / "gebiete.parquet", "raise")
     assert parquet_areas.crs.to_epsg() == 25832
     assert parquet_areas.geometry.area.sum() == pytest.approx(areas.geometry.area.sum())
     assert areas.geometry.area.sum() > 0

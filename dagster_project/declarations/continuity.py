@@ -139,8 +139,8 @@ def _supply_mistakes(declared: Declarations) -> Iterator[Mistake]:
         if indicator.kind != "rate":
             yield Mistake(file, "kind", "what stands at a site is no part of the residents: make it a rate")
         if indicator.interval_method != "none":
-            why = "places at a site are counted and not drawn by chance: declare interval: none"
-            yield Mistake(file, "interval", why)
+            why = "places at a site are counted and not drawn by chance: declare numerator_is: amount"
+            yield Mistake(file, "numerator_is", why)
         if indicator.direction != "neutral":
             why = "an area without a site is not badly supplied where the next one is near: declare neutral"
             yield Mistake(file, "direction", why)
