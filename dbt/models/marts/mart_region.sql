@@ -25,7 +25,7 @@ select
     region.reporting_edition,
     region.finest_level,
     region.licence_note,
-    region.false_discovery_rate,
-    latest.reference_date as latest_reference_date
+    latest.reference_date as latest_reference_date,
+    region.false_discovery_rate
 from region
 cross join latest
