@@ -145,7 +145,7 @@ def test_four_readers_of_the_file_see_twenty_releases_swapped_and_never_two_at_o
 
 
 def test_psql(reader: str, folder: Path) -> None:
-    text = run(tool("psql", "postgresql-client"), "-X", "--csv", "-t", "-d", reader, "-c",
+    text = run(tool("psql", "postgresql"), "-X", "--csv", "-t", "-d", reader, "-c",
                f"select area, period, value from {SCHEMA}.indicator_table")  # fmt: skip
     found = [(area, period, float(value) if value else None) for area, period, value in csv.reader(text.splitlines())]
     assert Counter(found) == Counter(values(folder))
