@@ -150,7 +150,6 @@ def test_a_municipality_with_its_own_numbers_proves_none_either(released: Region
     assert judge.broken(found) == []
 
 
-@pytest.mark.xfail(reason="single years behind overlapping sums, what stands between nested ages: not protected")
 def test_an_attacker_proves_no_part_of_a_sum(proved_by_the_public: list[judge.Finding]) -> None:
     assert [str(finding) for finding in proved_by_the_public if finding.verdict] == []
 
