@@ -119,7 +119,7 @@ def _name_unreadable(path: Path, layer: Layer, error: Exception) -> None:
     """Raises `GeographyError` with the features that made the whole file unreadable, where it is single ones."""
     try:
         frame = _read_any(path, layer, on_invalid="ignore")
-    except Exception:
+    except Exception:  # no single feature to name: the caller tells the first error
         return
     unreadable = frame[frame.geometry.isna()]
     if len(unreadable) and all(name in frame.columns for name in layer.key_attributes):

@@ -157,4 +157,4 @@ def whole_number_for(falling: Callable[[float], float], wanted: float) -> float 
 
 
 def _number(value: object) -> float | None:
-    return None if value is None or pd.isna(value) else float(value)  # type: ignore[arg-type]
+    return None if value is None or pd.isna(value) else float(value)  # type: ignore[arg-type]  # a cell of a table

@@ -15,10 +15,10 @@ import duckdb
 import pandas as pd
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
-from mart_sql import macros, rendered  # noqa: E402
+from mart_sql import macros, rendered  # noqa: E402  (behind the path of the tests)
 
-from dagster_project.geography import error, weights  # noqa: E402
-from dagster_project.geography.weights import Masses  # noqa: E402
+from dagster_project.geography import error, weights  # noqa: E402  (behind the path of the tests)
+from dagster_project.geography.weights import Masses  # noqa: E402  (behind the path of the tests)
 
 NOTHING = pd.DataFrame({"source": [], "target": []}, dtype="int64")
 # measure, the people it is counted among, and whether truths of known split are declared for these
